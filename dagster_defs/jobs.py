@@ -1,0 +1,41 @@
+"""Jobs and their schedules."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from dagster_defs.outcomes import run_settings
+from dagster_defs.scoring import warehouse_score_snapshots
+from dagster_defs.transform import dbt_stage_2
+from warehouse.settings import Settings
+
+learning_weekly = dg.define_asset_job(
+    "learning_weekly",
+    selection=dg.AssetSelection.groups("outcomes", "conversion", "learning", "scoring", "health"),
+    description="The closed loop: new outcomes of the registered sources → marts → learned versions → scores.",
+)
+everything = dg.define_asset_job(
+    "everything", selection=dg.AssetSelection.all(), description="All assets, in the order of the graph."
+)
+
+rescore = dg.define_asset_job(
+    "rescore",
+    selection=dg.AssetSelection.assets(run_settings, dbt_stage_2, warehouse_score_snapshots),
+    description="Scores, bands and health under the weights that are live now; nothing is loaded or learned.",
+)
+
+jobs = [learning_weekly, everything, rescore]
+
+
+def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
+    """Off unless the environment opts in (ICP_SCHEDULES=on): a new installation starts nothing by itself."""
+    status = dg.DefaultScheduleStatus.RUNNING if settings.schedules else dg.DefaultScheduleStatus.STOPPED
+    return [
+        dg.ScheduleDefinition(
+            name="learning_weekly_on_mondays",
+            job=learning_weekly,
+            cron_schedule="0 5 * * 1",
+            default_status=status,
+            description="Mondays at 05:00 UTC.",
+        )
+    ]
