@@ -4,7 +4,7 @@ do $$
 declare
     needed name;
 begin
-    foreach needed in array array['icp_pipeline', 'icp_viewer', 'icp_bi', 'icp_scorer']::name[] loop
+    foreach needed in array array['icp_pipeline', 'icp_viewer', 'icp_ops', 'icp_bi', 'icp_scorer']::name[] loop
         if not exists (select from pg_catalog.pg_roles where rolname = needed) then
             begin
                 execute format('create role %I nologin', needed);
@@ -15,6 +15,10 @@ begin
     end loop;
     if not pg_catalog.pg_has_role(current_user, 'icp_pipeline', 'usage') then
         execute format('grant icp_pipeline to %I', current_user);
+    end if;
+    -- whoever may decide for a tenant may read what its viewers read
+    if not pg_catalog.pg_has_role('icp_ops', 'icp_viewer', 'usage') then
+        grant icp_viewer to icp_ops;
     end if;
     foreach needed in array array['access', 'raw', 'staging', 'intermediate', 'marts', 'learned']::name[] loop
         if not exists (select from pg_catalog.pg_namespace where nspname = needed) then
