@@ -9,7 +9,7 @@ import psycopg
 import typer
 
 from icp import console
-from icp.commands import admin, demo, load, run, score, status, tenant, weights
+from icp.commands import admin, demo, load, roles, run, score, status, tenant, weights
 from ingest.errors import IngestError
 from warehouse.errors import Busy, WarehouseError
 
@@ -33,6 +33,7 @@ app = typer.Typer(
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(load.app, name="load")
 app.add_typer(weights.app, name="weights")
+app.add_typer(roles.app, name="roles")
 _PLAIN: list[Callable[..., None]] = [
     demo.demo,
     demo.simulate,
@@ -40,6 +41,8 @@ _PLAIN: list[Callable[..., None]] = [
     status.status,
     score.score,
     admin.ui,
+    admin.backup,
+    admin.restore,
     admin.reset,
 ]
 _PASSING_ON: list[Callable[..., None]] = [admin.psql, admin.dbt]

@@ -144,13 +144,13 @@ class Warehouse:
         superuser = self.server.dsn(user=SUPERUSER, dbname="postgres")
         with psycopg.connect(superuser, autocommit=True) as connection:
             connection.execute("select pg_advisory_lock(%s)", (_PIPELINE_LOCK,))
-            if not connection.execute("select from pg_roles where rolname = %s", (LOGIN,)).fetchone():
+            if connection.execute("select from pg_roles where rolname = %s", (LOGIN,)).fetchone() is None:
                 connection.execute(
                     sql.SQL("create role {} login createrole createdb password {}").format(
                         sql.Identifier(LOGIN), sql.Literal(self.server.password)
                     )
                 )
-            if not connection.execute("select from pg_database where datname = %s", (DATABASE,)).fetchone():
+            if connection.execute("select from pg_database where datname = %s", (DATABASE,)).fetchone() is None:
                 connection.execute(
                     sql.SQL("create database {} owner {}").format(sql.Identifier(DATABASE), sql.Identifier(LOGIN))
                 )

@@ -1,4 +1,4 @@
-"""`icp ui`, `icp psql`, `icp dbt`, `icp reset`: the house itself."""
+"""`icp ui`, `icp psql`, `icp dbt`, `icp backup`, `icp restore`, `icp reset`: the house itself."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Annotated
 import typer
 
 from icp.console import err, out
+from warehouse.backup import backup as write_backup
+from warehouse.backup import restore as restore_backup
 from warehouse.connection import Warehouse
 from warehouse.errors import WarehouseError
 from warehouse.settings import PROJECT_ROOT, Settings
@@ -66,6 +68,25 @@ def dbt(
     environment = {**os.environ, **warehouse.dbt_environment(), "DBT_PROFILES_DIR": str(DBT_FOLDER)}
     command = [str(PROGRAMS / "dbt"), *(arguments or ["--help"])]
     raise typer.Exit(subprocess.run(command, cwd=PROJECT_ROOT, env=environment).returncode)
+
+
+def backup(
+    target: Annotated[Path, typer.Argument(help="File to write, for example icp.dump; it must not exist.")],
+) -> None:
+    """Write a consistent copy of the warehouse to one file (pg_dump's format), while others may work."""
+    with err.status("backing up …"):
+        size = write_backup(Warehouse().open(), target.absolute())
+    out.print(f"{target}: {size / 1e6:,.1f} MB. Back with: icp restore {target}", soft_wrap=True)
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(help="A file that icp backup wrote.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Also where the warehouse holds tenants.")] = False,
+) -> None:
+    """Put a backup in the place of this warehouse's contents, in one transaction."""
+    with err.status("restoring …"):
+        restore_backup(Warehouse().open(), source.absolute(), replace=replace)
+    out.print("Restored. Next: icp status")
 
 
 def reset(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
 from warehouse.connection import Warehouse
 from warehouse.errors import Busy, WarehouseError
+from warehouse.server import SUPERUSER, EmbeddedServer
 from warehouse.settings import Settings
 
 
@@ -28,6 +30,19 @@ def test_an_unreachable_server_is_named(tmp_path: object) -> None:
     nowhere = Settings(home=tmp_path, database_url="postgresql://nobody@127.0.0.1:1/none")  # type: ignore[arg-type]
     with pytest.raises(WarehouseError, match="ICP_DATABASE_URL"):
         Warehouse(nowhere).open()
+
+
+def test_a_set_up_that_was_killed_after_it_made_the_login_goes_on(server: EmbeddedServer, template: str) -> None:
+    with psycopg.connect(server.dsn(user=SUPERUSER, dbname="postgres"), autocommit=True) as connection:
+        assert connection.execute("select 1 from pg_roles where rolname = 'icp'").fetchone() == (1,)
+        assert connection.execute("select 1 from pg_database where datname = 'icp'").fetchone() is None
+        try:
+            warehouse = Warehouse(server.settings).open()
+            with warehouse.connect() as opened:
+                assert opened.execute("select current_database()").fetchone() == ("icp",)
+            warehouse.close()
+        finally:
+            connection.execute("drop database if exists icp with (force)")
 
 
 @pytest.mark.parametrize(("name", "value"), [("ICP_PG_PORT", "0"), ("ICP_PG_PORT", "x"), ("ICP_SCHEDULES", "maybe")])
