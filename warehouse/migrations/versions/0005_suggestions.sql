@@ -204,14 +204,14 @@ language plpgsql security definer
 set search_path = ''
 as $$
 declare
-    found record;
+    suggested record;
     unknown text;
     rule jsonb;
-    excluded jsonb;
+    unwanted jsonb;
     new_rule bigint;
 begin
     perform access.must_decide_for(asked_tenant);
-    select suggestions.title, suggestions.rule_payload into found
+    select suggestions.title, suggestions.rule_payload into suggested
     from learned.icp_suggestions as suggestions
     where suggestions.tenant_id = asked_tenant and suggestions.suggestion_id = asked_suggestion
     order by suggestions.generation desc limit 1;
@@ -226,23 +226,23 @@ begin
     if unknown is not null then
         raise exception 'A rule has no field %.', unknown using errcode = 'invalid_parameter_value';
     end if;
-    rule := found.rule_payload || (overrides - 'name' - 'exclude_ssic_codes');
-    excluded := coalesce(overrides -> 'exclude_ssic_codes', '[]');
-    if pg_catalog.jsonb_array_length(excluded) > 0 then
+    rule := suggested.rule_payload || (overrides - 'name' - 'exclude_ssic_codes');
+    unwanted := coalesce(overrides -> 'exclude_ssic_codes', '[]');
+    if pg_catalog.jsonb_array_length(unwanted) > 0 then
         rule := rule || pg_catalog.jsonb_build_object(
             'ssic_codes', coalesce((
                 select pg_catalog.jsonb_agg(code) from pg_catalog.jsonb_array_elements(rule -> 'ssic_codes') as code
-                where not excluded @> code
+                where not unwanted @> code
             ), '[]'),
-            'excluded_ssic_codes', excluded
+            'excluded_ssic_codes', unwanted
         );
     end if;
     update learned.icp_rules set is_active = false, ended_at = pg_catalog.clock_timestamp()
     where
         icp_rules.tenant_id = asked_tenant and icp_rules.is_active
-        and icp_rules.name = coalesce(overrides ->> 'name', found.title);
+        and icp_rules.name = coalesce(overrides ->> 'name', suggested.title);
     insert into learned.icp_rules (tenant_id, name, payload, suggestion_id, created_by)
-    values (asked_tenant, coalesce(overrides ->> 'name', found.title), rule, asked_suggestion, actor)
+    values (asked_tenant, coalesce(overrides ->> 'name', suggested.title), rule, asked_suggestion, actor)
     returning rule_id into new_rule;
     insert into learned.suggestion_decisions (tenant_id, suggestion_id, decision, decided_by)
     values (asked_tenant, asked_suggestion, 'accepted', actor)
