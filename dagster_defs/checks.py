@@ -16,7 +16,7 @@ from models_py.scoring import score
 SAMPLED_SCORES = 5_000
 
 
-def _check(
+def check_number(
     asset: tuple[str, str],
     description: str,
     measure: Callable[[psycopg.Connection], float | None],
@@ -41,7 +41,9 @@ def _check(
     return check
 
 
-def _number(statement: str) -> Callable[[psycopg.Connection], float | None]:
+def number(statement: str) -> Callable[[psycopg.Connection], float | None]:
+    """Measures the one number that a query gives; None where it is null."""
+
     def measure(connection: psycopg.Connection) -> float | None:
         row = connection.execute(statement.encode()).fetchone()
         return None if row is None or row[0] is None else float(row[0])
@@ -77,10 +79,10 @@ def _score_difference(connection: psycopg.Connection) -> float | None:
 WARN = dg.AssetCheckSeverity.WARN
 
 checks = [
-    _check(
+    check_number(
         ("raw", "rejected_rows"),
         "Open rejects as a share of all rows loaded.",
-        _number(
+        number(
             "select (select count(*) from raw.rejected_rows where resolved_at is null)::float8"
             " / nullif((select sum(rows_read) from raw.loads where status = 'done'), 0)"
         ),
@@ -88,28 +90,28 @@ checks = [
         severity=WARN,
         name="few_rows_are_rejected",
     ),
-    _check(
+    check_number(
         ("marts", "lead_outcomes"),
         "Days from the last booking to the as-of date.",
-        _number("select (select as_of from intermediate.run_settings) - max(booked_at)::date from marts.lead_outcomes"),
+        number("select (select as_of from intermediate.run_settings) - max(booked_at)::date from marts.lead_outcomes"),
         at_most=30,
         severity=WARN,
         name="bookings_are_recent",
     ),
-    _check(
+    check_number(
         ("learned", "current_weights"),
         "Tenants without a row of four weights that sum to 0.85.",
-        _number(
+        number(
             "select count(*) from raw.tenants left join learned.current_weights as live using (tenant_id)"
             " where (live.data_quality + live.authority + live.company_fit + live.timing = 0.85) is not true"
         ),
         at_most=0,
         name="every_tenant_has_valid_weights",
     ),
-    _check(
+    check_number(
         ("learned", "weight_versions"),
         "Largest change of a weight between a tenant's live learned version and the learned one before it.",
-        _number(
+        number(
             "select max(greatest(abs(live.data_quality - before.data_quality), abs(live.authority - before.authority),"
             " abs(live.company_fit - before.company_fit), abs(live.timing - before.timing)))"
             " from learned.weight_versions as live cross join lateral ("
@@ -122,10 +124,10 @@ checks = [
         severity=WARN,
         name="live_weights_move_in_small_steps",
     ),
-    _check(
+    check_number(
         ("learned", "weight_versions"),
         "Mean gain in AUC of learned over default weights on held-out quarters, where learned ones are live.",
-        _number(
+        number(
             "select avg((evidence #>> '{hold_out,learned,auc}')::float8"
             " - (evidence #>> '{hold_out,default,auc}')::float8)"
             " from learned.weight_versions where status = 'champion' and source = 'learned'"
@@ -134,10 +136,10 @@ checks = [
         severity=WARN,
         name="learned_weights_did_better_on_later_leads",
     ),
-    _check(
+    check_number(
         ("learned", "rate_estimates"),
         "Labelled findings in tenants with fewer than 50 bookings in the window.",
-        _number(
+        number(
             "select count(*) from learned.rate_estimates where label <> 'no_evidence' and tenant_id in ("
             " select tenant_id from marts.lead_outcomes group by tenant_id"
             " having count(*) filter (where is_matured and is_booked_in_window) < 50)"
@@ -145,10 +147,10 @@ checks = [
         at_most=0,
         name="no_findings_on_thin_evidence",
     ),
-    _check(
+    check_number(
         ("learned", "conversion_patterns"),
         "Tenants whose WHO pattern is missing or no longer valid.",
-        _number(
+        number(
             "select count(*) from raw.tenants left join learned.conversion_patterns as patterns"
             " on patterns.tenant_id = tenants.tenant_id and patterns.pattern_type = 'who'"
             " where (patterns.valid_until > now()) is not true"
@@ -157,17 +159,17 @@ checks = [
         severity=WARN,
         name="every_tenant_has_a_valid_pattern",
     ),
-    _check(
+    check_number(
         ("marts", "lead_scores"),
         f"Largest difference between the SQL and the Python score, on {SAMPLED_SCORES:,} leads.",
         _score_difference,
         at_most=1e-9,
         name="sql_and_python_scores_agree",
     ),
-    _check(
+    check_number(
         ("marts", "pipeline_health"),
         "Share of tenants with the 30 matured leads and 10 bookings that weights of their own need.",
-        _number(
+        number(
             "select avg(enough::int) from (select bool_and(holds) as enough from marts.pipeline_health"
             " where measure in ('matured_leads', 'bookings') group by tenant_id) as tenants"
         ),
