@@ -1,4 +1,7 @@
-"""Company names as matching compares them: without case, accents, punctuation and legal form."""
+"""Company names as matching compares them: without case, accents, punctuation and legal form.
+
+Belongs here: everything that is said of one name alone. Comparing two of them is in ``features``.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,53 @@ sa sas sarl srl spa sl slu sau ltda eireli bv nv vof oy oyj ab as asa aps kk yk
 """
 _LEGAL = frozenset(_FORMS.split())
 _DROPPED = frozenset({"the", "and"})
+# Spellings of one form are one form when two names are asked whether theirs agree.
+_SAME_FORM = {
+    "private": "pte", "pvt": "pte", "limited": "ltd", "incorporated": "inc", "corporation": "corp", "company": "co",
+    "berhad": "bhd", "mbh": "gmbh", "haftungsbeschraenkt": "ug", "haftungsbeschrankt": "ug",
+}  # fmt: skip
+# Forms written out as several words; matched on folded text.
+_PHRASES = (
+    (re.compile(r"\b(?:gesellschaft|ges) (?:mit beschrankter haftung|m b h|mbh)\b"), "gmbh"),
+    (re.compile(r"\bkommanditgesellschaft auf aktien\b"), "kgaa"),
+    (re.compile(r"\bkommanditgesellschaft\b"), "kg"),
+    (re.compile(r"\baktiengesellschaft\b"), "ag"),
+    (re.compile(r"\boffene handelsgesellschaft\b"), "ohg"),
+    (re.compile(r"\bgesellschaft burgerlichen rechts\b"), "gbr"),
+    (re.compile(r"\beingetragene genossenschaft\b"), "eg"),
+    (re.compile(r"\beingetragener verein\b"), "ev"),
+    (re.compile(r"\beingetragene[r]? kauf(?:mann|frau)\b"), "ek"),
+)
+# Words that many names of one group of companies differ in; dropped from the core of a name.
+_GENERIC_WORDS = """
+group gruppe groupe unternehmensgruppe firmengruppe holding holdings beteiligung beteiligungs beteiligungen
+verwaltung verwaltungs verwaltungsgesellschaft besitzgesellschaft betriebsgesellschaft gesellschaft deutschland
+germany europe international singapore singapur asia pacific apac sea global worldwide services service
+enterprise enterprises s of for fur und and the
+"""
+_GENERIC = frozenset(_GENERIC_WORDS.split())
+# Words that initials often leave out.
+_SMALL_WORDS = "and of for the fur und der die das des von zur mit in i a"
+_SMALL = frozenset(_SMALL_WORDS.split())
+_LONGEST_ACRONYM = 6
 _DOTTED = re.compile(r"\b(?:[a-z]\.){2,}(?:[a-z]\b)?|\b[a-z](?:\.[a-z])+\b")
 _NO_WORD = re.compile(r"[^\w]+|_+")
+_UMLAUT = re.compile(r"([aou])e")
 
 
 def fold(name: str) -> str:
     """Lower case without accents or punctuation, single spaces, ``&`` as ``and``; the legal form stays."""
     text = name.replace("\x00", " ").replace("&", " and ").replace("ß", "ss")
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(character for character in decomposed if not unicodedata.combining(character))
-    return _NO_WORD.sub(" ", _DOTTED.sub(lambda dotted: dotted[0].replace(".", ""), plain)).strip()
+    plain = text.casefold()
+    if not plain.isascii():
+        # Twice: some letters have a case only once they are taken apart.
+        plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", plain).casefold())
+        plain = "".join(character for character in plain if not unicodedata.combining(character))
+    folded = _NO_WORD.sub(" ", _DOTTED.sub(lambda dotted: dotted[0].replace(".", ""), plain)).strip()
+    if "gesellschaft" in folded or "eingetragen" in folded:
+        for phrase, form in _PHRASES:
+            folded = phrase.sub(form, folded)
+    return folded
 
 
 def name_key(name: str) -> str:
@@ -42,3 +82,35 @@ def name_key(name: str) -> str:
 def legal_form(name: str) -> str:
     """The legal-form tokens of a name, in order; empty where it has none."""
     return " ".join(word for word in fold(name).split() if word in _LEGAL)
+
+
+def legal_forms(name: str) -> frozenset[str]:
+    """The legal forms of a name, each in one spelling: ``Private Limited`` and ``Pte. Ltd.`` are the same."""
+    return frozenset(_SAME_FORM.get(word, word) for word in legal_form(name).split())
+
+
+def core_name(key: str) -> str:
+    """A name key without the words that companies of one group differ in, and without spelled-out umlauts.
+
+    ``rhenus gruppe`` and ``rhenus holding gmbh and co kg`` → ``rhenus``. Never empty for a key that is not.
+    """
+    words = [word for word in key.split() if word not in _GENERIC and word not in _LEGAL]
+    return skeleton(" ".join(words) or key)
+
+
+def skeleton(text: str) -> str:
+    """``ae``, ``oe``, ``ue`` as ``a``, ``o``, ``u``: domains write umlauts out, folding drops them."""
+    return _UMLAUT.sub(r"\1", text)
+
+
+def compact(key: str) -> str:
+    """A key as domains write it: no spaces, no umlauts."""
+    return skeleton(key.replace(" ", ""))
+
+
+def acronyms_of(key: str) -> frozenset[str]:
+    """First letters of a key's words, with and without small words; empty for a key of one word."""
+    words = key.split()
+    large = [word for word in words if word not in _SMALL]
+    found = {"".join(word[0] for word in part) for part in (words, large) if len(part) > 1}
+    return frozenset(letters for letters in found if len(letters) <= _LONGEST_ACRONYM)

@@ -1,0 +1,249 @@
+"""A registry made ready for matching: exact look-ups, word frequencies and character 3-grams.
+
+Belongs here: what is computed once per registry, and which entities are worth a closer look for a query. How good
+they are is in ``features`` and ``ranker``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models_py.errors import ShapeError
+from models_py.matching.names import acronyms_of, compact, core_name, fold, name_key
+from models_py.matching.ngrams import NgramIndex
+
+IntArray = NDArray[np.int64]
+
+#: Candidates per query: by 3-grams, and at most so many by each exact look-up (a large group shares one domain).
+NEAREST, NEAREST_STEMS, PER_LOOKUP = 30, 12, 70
+_NO_YEAR = 0
+
+
+class Lookup:
+    """Text → rows, in 12 bytes a row: sorted hashes, and whoever asks compares the texts."""
+
+    def __init__(self, texts: Iterable[str], rows: NDArray[np.int32]) -> None:
+        hashes = np.fromiter((hash(text) for text in texts), dtype=np.int64, count=len(rows))
+        order = np.argsort(hashes, kind="stable")
+        self._hashes, self._rows = hashes[order], rows[order]
+
+    def __call__(self, text: str) -> NDArray[np.int32]:
+        """Rows of this text, in order."""
+        if not text:
+            return self._rows[:0]
+        wanted = hash(text)
+        return self._rows[
+            np.searchsorted(self._hashes, wanted, "left") : np.searchsorted(self._hashes, wanted, "right")
+        ]
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Companies to find: names, and what else is known of each (None or empty: nothing).
+
+    Attributes:
+        domains: registrable domains.
+        cities: as they are written; compared folded.
+        years: founded in.
+        countries: two-letter codes.
+    """
+
+    names: Sequence[str]
+    domains: Sequence[str | None] | None = None
+    cities: Sequence[str | None] | None = None
+    years: Sequence[int | None] | None = None
+    countries: Sequence[str | None] | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("domains", "cities", "years", "countries"):
+            values = getattr(self, field)
+            if values is not None and len(values) != len(self.names):
+                raise ShapeError(f"{field} has {len(values)} values for {len(self.names)} names; pass one for each")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Pairs worth a closer look, sorted by query: all (m,). ``form`` is the name of the entity that came closest."""
+
+    query: IntArray
+    entity: IntArray
+    form: IntArray
+    cosine: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class MatchIndex:
+    """n entities. A *form* is a name of an entity: forms 0…n-1 are the current ones, the others former.
+
+    Attributes:
+        names: as the registry writes them, (n,).
+        keys: name keys of all forms; (f,) with f ≥ n.
+        form_entity: entity of each form, (f,) int32.
+        domains: registrable domains of each entity, several separated by a space; None where the registry has none.
+        cities: None where the registry has none.
+        years: founded in, 0 unknown; None where the registry has none.
+        is_live: (n,) bool; None: all.
+        word_counts: in how many forms a word occurs.
+        size: of the whole, in forms.
+    """
+
+    names: Sequence[str]
+    keys: Sequence[str]
+    form_entity: NDArray[np.int32]
+    former: Sequence[str]
+    domains: Sequence[str | None] | None
+    cities: Sequence[str | None] | None
+    years: NDArray[np.int16] | None
+    countries: Sequence[str | None] | None
+    is_live: NDArray[np.bool_] | None
+    word_counts: Counter[str]
+    size: int
+    ngrams: NgramIndex
+    stems: NgramIndex
+    stem_entity: NDArray[np.int32]
+    by_key: Lookup
+    by_core: Lookup
+    by_domain: Lookup
+    by_stem: Lookup
+    by_acronym: Lookup
+
+    @classmethod
+    def build(
+        cls,
+        names: Sequence[str],
+        *,
+        keys: Sequence[str] | None = None,
+        former_names: Sequence[Sequence[str]] | None = None,
+        domains: Sequence[str | None] | None = None,
+        cities: Sequence[str | None] | None = None,
+        years: Sequence[int | None] | None = None,
+        countries: Sequence[str | None] | None = None,
+        is_live: Sequence[bool] | NDArray[np.bool_] | None = None,
+        standing_for: int = 0,
+    ) -> MatchIndex:
+        """Index n entities.
+
+        Args:
+            names: current names, (n,).
+            keys: their name keys where they are known already.
+            former_names: what each was called before.
+            domains: registrable domains; several of one entity separated by a space.
+            standing_for: size of the registry that these entities are a few of: how rare a word is depends on it.
+
+        Raises:
+            ShapeError: a sequence of another length than ``names``.
+        """
+        n = len(names)
+        given = {"keys": keys, "former_names": former_names, "domains": domains, "cities": cities, "years": years}
+        for field, values in (given | {"countries": countries, "is_live": is_live}).items():
+            if values is not None and len(values) != n:
+                raise ShapeError(f"{field} has {len(values)} values for {n} names; pass one for each")
+        owners = [row for row, old in enumerate(former_names or ()) for _ in old]
+        former = [name for old in former_names or () for name in old]
+        forms = [*(keys or map(name_key, names)), *map(name_key, former)]
+        form_entity = np.concatenate([np.arange(n, dtype=np.int32), np.array(owners, dtype=np.int32)])
+        addresses = [(row, domain) for row, text in enumerate(domains or ()) if text for domain in text.split()]
+        rows = np.array([row for row, _ in addresses], dtype=np.int32)
+        stems = [domain_stem(domain) for _, domain in addresses]
+        acronyms = [(form, letters) for form, key in enumerate(forms) for letters in acronyms_of(key)]
+        return cls(
+            names=names,
+            keys=forms,
+            form_entity=form_entity,
+            former=former,
+            domains=domains if addresses else None,
+            cities=cities,
+            years=None if years is None else np.array([year or _NO_YEAR for year in years], dtype=np.int16),
+            countries=countries,
+            is_live=None if is_live is None else np.asarray(is_live, dtype=np.bool_),
+            word_counts=Counter(chain.from_iterable(map(str.split, forms))),
+            size=max(len(forms), standing_for, 2),
+            ngrams=NgramIndex.build(forms),
+            stems=NgramIndex.build(stems),
+            stem_entity=rows,
+            by_key=Lookup(forms, np.arange(len(forms), dtype=np.int32)),
+            by_core=Lookup(map(core_name, forms), np.arange(len(forms), dtype=np.int32)),
+            by_domain=Lookup((domain for _, domain in addresses), rows),
+            by_stem=Lookup(stems, rows),
+            by_acronym=Lookup(
+                (letters for _, letters in acronyms), np.array([form for form, _ in acronyms], dtype=np.int32)
+            ),
+        )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def form_name(self, form: int) -> str:
+        """A form as it is written."""
+        return self.names[form] if form < len(self.names) else self.former[form - len(self.names)]
+
+    def live(self, entity: int) -> bool:
+        """Whether an entity still exists; True where the registry does not say."""
+        return self.is_live is None or bool(self.is_live[entity])
+
+    def with_domain(self, domain: str) -> list[int]:
+        """Entities with this domain."""
+        assert self.domains is not None
+        return [int(row) for row in self.by_domain(domain) if domain in (self.domains[row] or "").split()]
+
+    def with_key(self, key: str) -> list[int]:
+        """Forms with this name key."""
+        return [int(form) for form in self.by_key(key) if self.keys[form] == key]
+
+    def candidates(self, queries: Queries, keys: Sequence[str], *, threads: int | None = None) -> Candidates:
+        """Entities worth a closer look, each once per query, by its closest form.
+
+        From 3-grams, equal key or core name, equal domain, and a domain named like the query or its domain.
+        """
+        near = self.ngrams.nearest(keys, NEAREST, threads)
+        alike = self._alike_stems(queries, keys, threads) if self.domains is not None else None
+        query: list[int] = []
+        forms: list[int] = []
+        for row, key in enumerate(keys):
+            domain = (queries.domains[row] if queries.domains else None) or ""
+            found = {int(form): None for form in near.indices[near.indptr[row] : near.indptr[row + 1]]}
+            found |= dict.fromkeys(int(form) for form in self.by_key(key)[:PER_LOOKUP])
+            found |= dict.fromkeys(int(form) for form in self.by_core(core_name(key))[:PER_LOOKUP])
+            found |= dict.fromkeys(int(form) for form in self.by_acronym(compact(key))[:NEAREST])
+            if alike is not None:
+                found |= dict.fromkeys(alike[row])
+                for lookup, text in (
+                    (self.by_domain, domain),
+                    (self.by_stem, domain_stem(domain)),
+                    (self.by_stem, compact(key)),
+                ):
+                    found |= dict.fromkeys(int(entity) for entity in lookup(text)[:PER_LOOKUP])
+            query += [row] * len(found)
+            forms += found
+        rows, form = np.array(query, dtype=np.int64), np.array(forms, dtype=np.int64)
+        cosine = self.ngrams.cosines(self.ngrams.vectors(keys), rows, [self.keys[at] for at in forms])
+        entity = self.form_entity[form].astype(np.int64)
+        order = np.lexsort((form, -cosine, entity, rows))  # the closest form of each entity first
+        rows, entity, form, cosine = rows[order], entity[order], form[order], cosine[order]
+        first = np.ones(len(rows), dtype=np.bool_)
+        first[1:] = (rows[1:] != rows[:-1]) | (entity[1:] != entity[:-1])
+        return Candidates(rows[first], entity[first], form[first], cosine[first])
+
+    def _alike_stems(self, queries: Queries, keys: Sequence[str], threads: int | None) -> list[list[int]]:
+        """Entities whose domain is spelled like the query's name or domain."""
+        asked = [domain_stem(domain or "") for domain in queries.domains or [None] * len(keys)]
+        found: list[list[int]] = [[] for _ in keys]
+        for texts in (asked, [compact(key) for key in keys]):
+            near = self.stems.nearest(texts, NEAREST_STEMS, threads)
+            for row, entities in enumerate(found):
+                entities += self.stem_entity[near.indices[near.indptr[row] : near.indptr[row + 1]]].tolist()
+        return found
+
+
+def domain_stem(domain: str) -> str:
+    """The label somebody chose: ``acme-tools.com.sg`` → ``acmetools``, spelled as names are compared."""
+    return compact(fold(domain.split(".", 1)[0]))

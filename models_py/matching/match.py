@@ -1,0 +1,240 @@
+"""Queries against an index: which entity each is, on which path, how probable, and why.
+
+Belongs here: putting candidates, features and ranker together and deciding what counts as an answer. Does not belong
+here: decisions of people, which the warehouse keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models_py.matching.competition import best_other, ranks
+from models_py.matching.features import Comparison
+from models_py.matching.index import MatchIndex, Queries
+from models_py.matching.names import name_key
+from models_py.matching.ranker import Known, Ranker, Variant, default_ranker
+
+FloatArray = NDArray[np.float64]
+Path = Literal["domain", "exact_name", "fuzzy", "review", "none"]
+
+#: Of two candidates closer than this neither is the answer: a person is asked.
+LEAST_MARGIN = 0.02
+CANDIDATES_KEPT = 10
+NONE = -1
+_BATCH = 500
+#: What a feature says in words, where it holds; the first that fits of those on a line.
+_SAYINGS: tuple[tuple[tuple[str, float, str], ...], ...] = (
+    (
+        ("domain_equal", 0.5, "same domain"),
+        ("stem_equal", 0.5, "domains differ in their ending only"),
+        ("domain_in_name", 0.9, "its name is in the domain"),
+        ("name_in_domain", 0.9, "the name is in its domain"),
+        ("domain_differs", 0.5, "domains differ"),
+    ),
+    (
+        ("key_equal", 0.5, "equal name"),
+        ("core_equal", 0.5, "equal name but for general words"),
+        ("acronym", 0.5, "one is the other's initials"),
+        ("contained", 0.5, "one name is within the other"),
+        ("query_covered", 0.99, "all words of the name are in its name"),
+        ("cosine", 0.7, "names are spelled alike"),
+        ("query_covered", 0.3, "names share words"),
+        ("cosine", -1.0, "names are little alike"),
+    ),
+    (("former_name", 0.5, "by a former name"),),
+    (("form_agrees", 0.5, "same legal form"), ("form_differs", 0.5, "legal forms differ")),
+    (("city_equal", 0.5, "same place"), ("city_differs", 0.5, "places differ")),
+    (("year_equal", 0.5, "founded in the same year"), ("year_distance", 0.5, "founded in other years")),
+    (("not_live", 0.5, "it is struck off"),),
+)
+#: Features worth keeping with a match.
+KEPT = (
+    "cosine", "jaro_winkler", "token_set", "query_covered", "entity_covered", "key_equal", "core_equal", "acronym",
+    "form_agrees", "form_differs", "former_name", "not_live", "domain_equal", "domain_differs", "stem_equal",
+    "name_in_domain", "domain_in_name", "city_equal", "city_differs", "year_equal", "year_distance",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An entity that a query may be; ``features`` are those of ``KEPT`` that are not 0."""
+
+    entity: int
+    probability: float
+    features: Mapping[str, float]
+    why: str
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """The answer for each of q queries.
+
+    Attributes:
+        entity: row of the best candidate, -1 where there is none worth naming; (q,).
+        path: how it was found; ``review``: a guess for a person to judge; (q,).
+        probability: of the best candidate, 0 where there is none; (q,).
+        margin: its lead over the next; (q,).
+        why: a sentence for each.
+        candidates: the best ten of each query, best first.
+    """
+
+    entity: NDArray[np.int64]
+    path: list[Path]
+    probability: FloatArray
+    margin: FloatArray
+    why: list[str]
+    candidates: list[list[Candidate]]
+
+
+def match(queries: Queries, index: MatchIndex, *, model: Ranker | None = None, threads: int | None = None) -> Matches:
+    """Match each query to an entity of the index, or to none.
+
+    Args:
+        model: default: the ranker that comes with the package.
+        threads: for the product with the 3-gram matrix; default: all cores.
+
+    Raises:
+        InputError: the ranker has no variant for names alone.
+    """
+    ranker = model or default_ranker()
+    parts: list[Matches] = []
+    for start in range(0, len(queries), _BATCH):
+        batch = _part(queries, slice(start, start + _BATCH))
+        keys = [name_key(name) for name in batch.names]
+        pairs = index.candidates(batch, keys, threads=threads)
+        parts.append(_decide(batch, index, ranker, Comparison(batch, keys, index, pairs)))
+    empty = np.empty(0)
+    return Matches(
+        entity=np.concatenate([part.entity for part in parts]) if parts else empty.astype(np.int64),
+        path=[path for part in parts for path in part.path],
+        probability=np.concatenate([part.probability for part in parts]) if parts else empty,
+        margin=np.concatenate([part.margin for part in parts]) if parts else empty,
+        why=[why for part in parts for why in part.why],
+        candidates=[found for part in parts for found in part.candidates],
+    )
+
+
+def known_of(queries: Queries, row: int, index: MatchIndex) -> tuple[Known, ...]:
+    """What the index knows, where the query has any of it; else the name and domain of the query."""
+    asked = {
+        "domain": bool(queries.domains and queries.domains[row]),
+        "place": bool((queries.cities and queries.cities[row]) or (queries.countries and queries.countries[row])),
+        "year": bool(queries.years and queries.years[row]),
+    }
+    held: dict[Known, bool] = {
+        "domain": index.domains is not None,
+        "place": index.cities is not None,
+        "year": index.years is not None,
+    }
+    shared = any(asked[name] and has for name, has in held.items())
+    return ("name", "address", *(name for name, has in held.items() if has and shared))
+
+
+def _decide(queries: Queries, index: MatchIndex, ranker: Ranker, comparison: Comparison) -> Matches:
+    query = comparison.pairs.query
+    variants = [ranker.variant_for(known_of(queries, row, index)) for row in range(len(queries))]
+    probability = np.zeros(len(query))
+    for variant in {id(variant): variant for variant in variants}.values():
+        mine = np.array([each is variant for each in variants], dtype=np.bool_)[query]
+        probability[mine] = variant.probabilities(comparison)[mine]
+    other, rank = best_other(query, probability), ranks(query, probability)
+    starts = np.searchsorted(query, np.arange(len(queries) + 1))
+    found = Matches(
+        entity=np.full(len(queries), NONE, dtype=np.int64),
+        path=["none"] * len(queries),
+        probability=np.zeros(len(queries)),
+        margin=np.zeros(len(queries)),
+        why=["No entity has a name, domain or initials like it."] * len(queries),
+        candidates=[[] for _ in variants],
+    )
+    for row, variant in enumerate(variants):
+        rows = np.arange(starts[row], starts[row + 1])
+        if not len(rows):
+            continue
+        kept = rows[np.argsort(rank[rows])][:CANDIDATES_KEPT]
+        best = int(kept[0])
+        found.candidates[row] = [
+            Candidate(
+                entity=int(comparison.pairs.entity[at]),
+                probability=float(probability[at]),
+                features=_kept(comparison, int(at)),
+                why=explain(comparison, int(at)),
+            )
+            for at in kept
+        ]
+        found.probability[row] = probability[best]
+        found.margin[row] = probability[best] - other[best]
+        found.path[row] = _path(comparison, best, variant, float(probability[best]), float(found.margin[row]))
+        if found.path[row] != "none":
+            found.entity[row] = comparison.pairs.entity[best]
+        found.why[row] = _sentence(index, comparison, best, found.path[row], float(probability[best]), other[best])
+    return found
+
+
+def _path(comparison: Comparison, row: int, variant: Variant, probability: float, margin: float) -> Path:
+    if probability < variant.review:
+        return "none"
+    # A shared first word alone is never an answer: who named a company may mean one that no registry has.
+    if probability < variant.accept or margin < LEAST_MARGIN or comparison.columns["loosely_named"][row]:
+        return "review"
+    if _has_twin(comparison, row):
+        return "review"
+    if comparison.columns["domain_equal"][row]:
+        return "domain"
+    return "exact_name" if comparison.columns["key_equal"][row] else "fuzzy"
+
+
+def _has_twin(comparison: Comparison, row: int) -> bool:
+    """Whether another candidate has the same name and nothing that is known tells the two apart."""
+    mine = np.flatnonzero(comparison.pairs.query == comparison.pairs.query[row])
+    names = ("key_equal", "domain_equal", "city_equal", "year_equal", "not_live", "former_name")
+    same = np.array([comparison.right[at].key == comparison.right[row].key for at in mine])
+    for name in names:
+        same &= comparison.columns[name][mine] == comparison.columns[name][row]
+    return bool(same.sum() > 1)
+
+
+def explain(comparison: Comparison, row: int) -> str:
+    """What a pair has in common and what speaks against it, in words."""
+    said = []
+    for group in _SAYINGS:
+        words = next((text for name, above, text in group if comparison.columns[name][row] > above), None)
+        if words:
+            said.append(words)
+    return ", ".join(said)
+
+
+def _sentence(index: MatchIndex, comparison: Comparison, row: int, path: Path, probability: float, other: float) -> str:
+    name = index.names[int(comparison.pairs.entity[row])]
+    rival = f"; the next best has {_floor(other)}" if other >= 0.005 else "; no other comes near"
+    facts = f"{explain(comparison, row)}; {_floor(probability)} probable{rival}"
+    if path == "none":
+        return f"Nothing probable enough: the closest is {name} ({facts})."
+    return f"{name}: {facts}."
+
+
+def _floor(probability: float) -> str:
+    return f"{int(100 * probability)} %"
+
+
+def _kept(comparison: Comparison, row: int) -> dict[str, float]:
+    values = {name: round(float(comparison.columns[name][row]), 4) for name in KEPT}
+    return {name: value for name, value in values.items() if value}
+
+
+def _part(queries: Queries, rows: slice) -> Queries:
+    def cut(values: Sequence[object] | None) -> Sequence[object] | None:
+        return None if values is None else values[rows]
+
+    return Queries(
+        names=queries.names[rows],
+        domains=cut(queries.domains),  # type: ignore[arg-type]
+        cities=cut(queries.cities),  # type: ignore[arg-type]
+        years=cut(queries.years),  # type: ignore[arg-type]
+        countries=cut(queries.countries),  # type: ignore[arg-type]
+    )
