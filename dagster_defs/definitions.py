@@ -7,8 +7,21 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_defs import jobs, outcomes, scoring, transform, weights, who
-from dagster_defs.checks import checks
+from dagster_defs import (
+    checks,
+    crawl,
+    intake,
+    jobs,
+    matching,
+    outcomes,
+    registry,
+    scoring,
+    sensors,
+    suggestions,
+    transform,
+    weights,
+    who,
+)
 from dagster_defs.project import dbt_resource
 from dagster_defs.resources import WarehouseResource
 from warehouse.settings import Settings
@@ -20,20 +33,29 @@ def build_defs(resources: Mapping[str, Any] | None = None, settings: Settings | 
     Args:
         resources: replacements by name (``warehouse``, ``dbt``).
     """
+    settings = settings or Settings.from_environment()
     return dg.Definitions(
         assets=[
             *outcomes.external_assets,
             outcomes.load_outcomes,
             outcomes.run_settings,
+            *registry.assets,
+            *intake.external_assets,
+            intake.process_intake,
+            matching.match_seeds,
+            crawl.crawl_sites,
+            crawl.company_enrichment_runs,
             transform.dbt_stage_1,
             weights.learn_weights,
             who.learn_who,
+            suggestions.learn_suggestions,
             transform.dbt_stage_2,
             scoring.warehouse_score_snapshots,
         ],
-        asset_checks=checks,
+        asset_checks=[*checks.checks, *matching.checks, *crawl.checks, *suggestions.checks],
         jobs=jobs.jobs,
-        schedules=jobs.schedules(settings or Settings.from_environment()),
+        schedules=jobs.schedules(settings),
+        sensors=sensors.sensors(settings),
         resources={"warehouse": WarehouseResource(), "dbt": dbt_resource(), **(resources or {})},
         # A small graph: one process takes half the time of one process per step. docs/deploy.md has the other.
         executor=dg.in_process_executor,

@@ -24,7 +24,19 @@ rescore = dg.define_asset_job(
     description="Scores, bands and health under the weights that are live now; nothing is loaded or learned.",
 )
 
-jobs = [learning_weekly, everything, rescore]
+intake_process = dg.define_asset_job(
+    "intake_process",
+    selection=dg.AssetSelection.groups("intake", "crawl", "icp") | dg.AssetSelection.assets(run_settings),
+    description="New intakes: mapping to the registry, sites, patterns, suggestions; what is done already stays.",
+)
+
+patterns_nightly = dg.define_asset_job(
+    "patterns_nightly",
+    selection=dg.AssetSelection.groups("registry", "intake", "crawl", "icp") | dg.AssetSelection.assets(run_settings),
+    description="Registry files that changed, sites whose cache ran out, the enrichment queue, patterns, suggestions.",
+)
+
+jobs = [learning_weekly, intake_process, patterns_nightly, everything, rescore]
 
 
 def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
@@ -37,5 +49,12 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
             cron_schedule="0 5 * * 1",
             default_status=status,
             description="Mondays at 05:00 UTC.",
-        )
+        ),
+        dg.ScheduleDefinition(
+            name="patterns_nightly_at_two",
+            job=patterns_nightly,
+            cron_schedule="0 2 * * *",
+            default_status=status,
+            description="Every night at 02:00 UTC.",
+        ),
     ]

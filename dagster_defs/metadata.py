@@ -17,7 +17,10 @@ _WIDEST_CELL = 80
 
 
 # What customers wrote, or what could not be read of it: may name persons, so it is not for everybody's eyes.
-_HIDDEN = ("content", "content_snapshot")
+_HIDDEN = (
+    *("content", "content_snapshot", "payload", "answers", "submitted_by", "decided_by", "snippet"),
+    *("html", "text", "full_name", "work_email", "email", "phone_number", "detail"),
+)
 
 
 def table_metadata(connection: psycopg.Connection, schema: str, table: str) -> dict[str, Any]:

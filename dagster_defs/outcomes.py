@@ -101,7 +101,9 @@ def _mapping_paths(config: LoadConfig, warehouse: WarehouseResource) -> list[Pat
     if config.mappings:
         return [Path(path) for path in config.mappings]
     with warehouse.connect() as connection:
-        rows = connection.execute("select mapping_path from raw.sources order by source").fetchall()
+        rows = connection.execute(
+            "select mapping_path from raw.sources where kind = 'outcomes' order by source"
+        ).fetchall()
     paths = [Path(row[0]) for row in rows]
     if not config.tenants:
         return paths

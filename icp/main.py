@@ -9,7 +9,23 @@ import psycopg
 import typer
 
 from icp import console
-from icp.commands import admin, demo, load, roles, run, score, status, tenant, weights
+from icp.commands import (
+    admin,
+    crawl,
+    demo,
+    enrich,
+    intake,
+    load,
+    matches,
+    registry,
+    roles,
+    run,
+    score,
+    status,
+    suggestions,
+    tenant,
+    weights,
+)
 from ingest.errors import IngestError
 from warehouse.errors import Busy, WarehouseError
 
@@ -20,7 +36,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
-        "Learn from booked meetings who to target, and say how sure that is.\n\n"
+        "Learn from booked meetings and best customers who to target, and say how sure that is.\n\n"
         "First steps: [bold]icp demo[/] shows the whole loop on simulated data. With your own: "
         "[bold]icp tenant add acme[/], [bold]icp load outcomes mapping.yaml[/], [bold]icp run[/], "
         "[bold]icp status[/], [bold]icp ui[/]."
@@ -32,13 +48,20 @@ app = typer.Typer(
 )
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(load.app, name="load")
+load.app.command("registry")(registry.registry)
+load.app.command("industry-codes")(registry.industry_codes)
+load.app.command("intake")(intake.intake)
 app.add_typer(weights.app, name="weights")
+app.add_typer(matches.app, name="matches")
+app.add_typer(suggestions.app, name="suggestions")
 app.add_typer(roles.app, name="roles")
 _PLAIN: list[Callable[..., None]] = [
     demo.demo,
     demo.simulate,
     run.run,
     status.status,
+    crawl.crawl,
+    enrich.enrich,
     score.score,
     admin.ui,
     admin.backup,

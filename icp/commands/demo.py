@@ -11,6 +11,7 @@ import psycopg
 import typer
 from rich.markup import escape
 
+from icp.commands.demo_evidence import evidence_loaded, show_evidence
 from icp.commands.run import exit_code, run_with_progress
 from icp.commands.run import summarize as summarize_run
 from icp.console import chance, err, out, percent, table
@@ -61,16 +62,20 @@ def demo(
     folder = warehouse.settings.home / "demo" / f"seed-{seed}"
     mappings = _simulate_once(world, folder)
     _load(warehouse, world, mappings)
-    report = run_with_progress("everything", as_of=world.as_of.isoformat(), settings=warehouse.settings)
+    with evidence_loaded(warehouse, folder / "evidence", seed=seed) as evidence:
+        report = run_with_progress("everything", as_of=world.as_of.isoformat(), settings=warehouse.settings)
     summarize_run(report)
     if report.success:
         with warehouse.connect() as connection:
             truths = {spec.slug: json.loads((folder / spec.slug / "truth.json").read_text()) for spec in world.tenants}
             _show_weights(connection, truths)
             _show_findings(connection, truths)
+            show_evidence(connection, evidence)
     out.print(f"\nThe whole demo took {time.monotonic() - began:.0f} s. Its files are in {folder}", soft_wrap=True)
     out.print("See the graph, the checks and the plots:  [bold]make ui[/]   (or: icp ui)")
-    out.print("Ask further:  icp status    icp weights history acme-digital    icp psql")
+    out.print(
+        "Ask further:  icp status    icp weights history acme-digital    icp suggestions show acme-digital    icp psql"
+    )
     raise typer.Exit(exit_code(report))
 
 

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 STEPS = {
     "load_outcomes": "load new files",
     "intermediate__run_settings": "settle date and tenants",
-    "dbt_stage_1": "dbt: outcomes, rates, training cells",
+    "load_industry_codes": "load industry codes that changed",
+    "raw__registry_entities": "load registries that changed",
+    "process_intake": "take in new intakes",
+    "match_seeds": "match customers to the registry",
+    "crawl_sites": "read company sites",
+    "raw__company_enrichment_runs": "enrich companies that wait",
+    "dbt_stage_1": "dbt: outcomes, rates, training cells, patterns",
+    "learn_suggestions": "suggest micro-ICPs",
     "learn_weights": "learn weights",
     "learn_who": "learn rates, write WHO patterns",
     "dbt_stage_2": "dbt: scores, bands, health",
@@ -25,7 +32,9 @@ STEPS = {
 
 
 def run(
-    job: Annotated[str, typer.Argument(help="everything, learning_weekly, or rescore.")] = "everything",
+    job: Annotated[
+        str, typer.Argument(help="everything, learning_weekly, intake_process, patterns_nightly, or rescore.")
+    ] = "everything",
     tenant: Annotated[list[str] | None, typer.Option(help="Only this tenant (slug); repeatable.")] = None,
     as_of: Annotated[
         str | None, typer.Option(help="The last day known to the run, YYYY-MM-DD, to replay the past; default: today.")
@@ -104,6 +113,9 @@ def summarize(report: RunReport) -> None:
     rates = done.get("learned.rate_estimates", {})
     if rates:
         out.print(f"Rates: {rates.get('summary', '')}")
+    sites = done.get("raw.crawl_runs", {})
+    if sites:
+        out.print(f"Sites: {sites.get('summary', '')}")
     failed = [check for check in report.checks if not check.passed]
     out.print(f"Checks: {len(report.checks) - len(failed)} of {len(report.checks)} hold.")
     for check in failed:

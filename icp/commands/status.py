@@ -30,11 +30,31 @@ class TenantStatus:
     missing: list[str]
 
 
+@dataclass(frozen=True)
+class EvidenceStatus:
+    """One tenant's way from intake to rules."""
+
+    tenant: str
+    intake_version: int
+    state: str
+    seeds: int
+    matched: int
+    in_review: int
+    sites_read: int
+    sites_not_read: int
+    facts: int
+    suggestions: int
+    rules: int
+    waiting: int
+    message: str | None
+
+
 def status(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """Show what is loaded, fresh, rejected and learned, where it lies, and what to do next."""
     warehouse = Warehouse().open()
     with warehouse.connect() as connection:
         tenants = _tenants(connection)
+        evidence = _evidence(connection)
         loads = connection.execute(
             "select source, max(finished_at), count(*) filter (where status = 'failed' and not exists ("
             "select from raw.loads as later where later.source = loads.source and later.file = loads.file"
@@ -44,7 +64,7 @@ def status(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
         migration = current(connection)
     assert run is not None
     places = _places(warehouse)
-    next_steps = _next_steps(tenants, loads, has_run=run[1] is not None)
+    next_steps = _next_steps(tenants, loads, has_run=run[1] is not None) + _next_of_evidence(evidence)
     if as_json:
         print_json(
             {
@@ -53,6 +73,7 @@ def status(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
                 "as_of": run[0],
                 "sources": [dict(zip(("source", "last_load", "failed_files"), row, strict=True)) for row in loads],
                 "tenants": tenants,
+                "evidence": evidence,
                 "next": next_steps,
             }
         )
@@ -77,6 +98,9 @@ def status(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
         for tenant in tenants:
             for note in tenant.missing:
                 out.print(f"[yellow]{tenant.tenant}[/]: {note}")
+    if evidence:
+        out.print()
+        _show_evidence(evidence)
     if loads:
         out.print()
         out.print(table(None, ("source", "last load", ">failed files"), loads))
@@ -137,6 +161,69 @@ def _tenants(connection: psycopg.Connection) -> list[TenantStatus]:
                 " order by live.slug"
             ).encode()
         ).fetchall()
+
+
+def _evidence(connection: psycopg.Connection) -> list[EvidenceStatus]:
+    with connection.cursor(row_factory=class_row(EvidenceStatus)) as cursor:
+        return cursor.execute(
+            "select tenants.slug as tenant, coalesce(intakes.version, 0) as intake_version,"
+            " coalesce(flow.state, 'in the inbox') as state, flow.message,"
+            " coalesce(seeds.seeds, 0) as seeds, coalesce(matches.matched, 0) as matched,"
+            " coalesce(matches.in_review, 0) as in_review, coalesce(sites.read, 0) as sites_read,"
+            " coalesce(sites.not_read, 0) as sites_not_read, coalesce(facts.facts, 0) as facts,"
+            " coalesce(made.suggestions, 0) as suggestions, coalesce(rules.rules, 0) as rules,"
+            " coalesce(inbox.waiting, 0) as waiting from raw.tenants as tenants"
+            " left join raw.icp_flow as flow using (tenant_id)"
+            " left join (select tenant_id, max(version) as version from raw.icp_intake_responses group by 1)"
+            " as intakes using (tenant_id)"
+            " left join (select tenant_id, count(*) as seeds from raw.customer_seeds where is_active group by 1)"
+            " as seeds using (tenant_id)"
+            " left join (select tenant_id, count(*) filter (where path not in ('review', 'none')) as matched,"
+            " count(*) filter (where path = 'review') as in_review from learned.company_matches group by 1)"
+            " as matches using (tenant_id)"
+            " left join (select tenant_id, count(*) filter (where outcome in ('ok', 'degraded')) as read,"
+            " count(*) filter (where outcome not in ('ok', 'degraded')) as not_read from raw.crawl_runs group by 1)"
+            " as sites using (tenant_id)"
+            " left join (select tenant_id, count(*) as facts from raw.icp_evidence group by 1) as facts"
+            " using (tenant_id)"
+            " left join (select made.tenant_id, count(*) as suggestions from learned.icp_suggestions as made"
+            " where generation = (select max(generation) from learned.icp_suggestion_sets as sets"
+            " where sets.tenant_id = made.tenant_id) group by 1) as made using (tenant_id)"
+            " left join (select tenant_id, count(*) as rules from learned.icp_rules where is_active group by 1)"
+            " as rules using (tenant_id)"
+            " left join (select tenant_id, count(*) as waiting from raw.icp_intake_inbox where processed_at is null"
+            " group by 1) as inbox using (tenant_id)"
+            " where flow.tenant_id is not null or inbox.waiting > 0 order by tenants.slug"
+        ).fetchall()
+
+
+def _show_evidence(evidence: list[EvidenceStatus]) -> None:
+    names = ("tenant", ">intake", "state", ">matched", ">review", ">sites read", ">not read", ">facts")
+    out.print(
+        table(
+            None,
+            (*names, ">suggestions", ">rules"),
+            [
+                (one.tenant, one.intake_version, one.state, f"{one.matched} of {one.seeds}", one.in_review)
+                + (one.sites_read, one.sites_not_read, one.facts, one.suggestions, one.rules)
+                for one in evidence
+            ],
+        )
+    )
+    for one in evidence:
+        if one.message:
+            out.print(f"[yellow]{one.tenant}[/]: {one.message}")
+
+
+def _next_of_evidence(evidence: list[EvidenceStatus]) -> list[str]:
+    steps = []
+    if any(one.waiting or one.state not in ("suggestions_ready", "failed") for one in evidence):
+        steps.append("Bring intakes to suggestions: icp run intake_process")
+    if review := [one.tenant for one in evidence if one.in_review]:
+        steps.append(f"Say which company doubtful seeds are: icp matches list {review[0]}")
+    if waiting := [one.tenant for one in evidence if one.suggestions and not one.rules]:
+        steps.append(f"Look at suggestions and adopt: icp suggestions list {waiting[0]}")
+    return steps
 
 
 def _next_steps(tenants: list[TenantStatus], loads: list[Any], *, has_run: bool) -> list[str]:

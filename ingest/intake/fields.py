@@ -34,8 +34,10 @@ def _text(value: Any) -> str | None:
     return text or None
 
 
-def _name(value: Any) -> str:
+def _name(value: Any, info: ValidationInfo) -> str:
     text = values.plain(value)
+    if not text and isinstance(value, str) and len(value.strip()) > 1:
+        note(info, f"{value.strip()[:40]!r} is no company's name; the entry was left out unless it has a website.")
     if len(text) > LONGEST_NAME:
         raise ValueError(f"it takes a company's name of at most {LONGEST_NAME} characters")
     return text

@@ -12,7 +12,12 @@ from dagster_defs.definitions import build_defs, defs
 from dagster_defs.project import Translator, ensure_manifest
 from warehouse.settings import Settings
 
-EXTERNAL = {"raw/tenants", "raw/activity_kinds"}
+EXTERNAL = {"raw/tenants", "raw/activity_kinds", "raw/icp_intake_inbox", "raw/match_decisions"}
+GROUPS = {
+    *("outcomes", "conversion", "learning", "scoring", "health"),
+    *("registry", "intake", "crawl", "icp"),
+}
+SHARED = {"industry_segments"}  # a reference without tenants
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +41,7 @@ def test_every_key_is_schema_and_table_and_every_asset_has_a_group_and_says_what
     for key in graph.get_all_asset_keys():
         schema, _table = key.path
         assert schema in {"raw", "staging", "intermediate", "marts", "learned"}, key
-        assert graph.get(key).group_name in {"outcomes", "conversion", "learning", "scoring", "health"}, key
+        assert graph.get(key).group_name in GROUPS, key
         assert "ne row" in (graph.get(key).description or ""), key
 
 
@@ -68,16 +73,27 @@ def test_learning_waits_for_stage_1_and_stage_2_waits_for_learning() -> None:
     assert {"marts/lead_outcomes", "marts/score_band_performance"} <= before("marts/pipeline_health")
 
 
+def test_suggestions_come_after_intake_registry_matching_crawl_and_marts() -> None:
+    graph = defs.resolve_asset_graph()
+    suggestions = dg.AssetKey(["learned", "icp_suggestions"])
+    before = {found.to_user_string() for found in graph.get_ancestor_asset_keys(suggestions)}
+    assert {
+        *("raw/icp_intake_inbox", "raw/customer_seeds", "raw/registry_entities", "learned/company_matches"),
+        *("raw/icp_evidence", "marts/icp_pattern_signals"),
+    } <= before
+
+
 def test_every_mart_has_a_contract_a_description_a_key_test_and_an_owner(manifest: dict[str, Any]) -> None:
     marts = [n for n in manifest["nodes"].values() if n["resource_type"] == "model" and n["schema"] == "marts"]
-    assert len(marts) >= 6
+    assert len(marts) >= 10
     tests = [n for n in manifest["nodes"].values() if n["resource_type"] == "test"]
     for mart in marts:
         name = mart["name"]
         assert mart["config"]["contract"]["enforced"], name
         assert mart["description"].startswith("One row per"), name
         assert mart["config"]["materialized"] == "incremental", name
-        assert next(iter(mart["columns"])) == "tenant_id", name
+        first = "version" if name in SHARED else "tenant_id"
+        assert next(iter(mart["columns"])) == first, name
         assert all(column["description"] and column["data_type"] for column in mart["columns"].values()), name
         owner = manifest["groups"][f"group.icp.{mart['config']['group']}"]["owner"]
         assert owner["email"], name
@@ -87,7 +103,7 @@ def test_every_mart_has_a_contract_a_description_a_key_test_and_an_owner(manifes
             if t["attached_node"] == mart["unique_id"] and t["test_metadata"]["name"] == "unique_together"
         ]
         assert len(keys) == 1, name
-        assert keys[0]["test_metadata"]["kwargs"]["columns"][0] == "tenant_id", name
+        assert keys[0]["test_metadata"]["kwargs"]["columns"][0] == first, name
 
 
 def test_every_mart_is_read_by_an_exposure(manifest: dict[str, Any]) -> None:

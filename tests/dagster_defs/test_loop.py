@@ -259,7 +259,7 @@ def test_a_run_is_refused_while_another_holds_the_warehouse(warehouse: Warehouse
 
 
 def test_an_unknown_job_is_answered_with_the_known_ones(warehouse: Warehouse) -> None:
-    with pytest.raises(WarehouseError, match="everything, learning_weekly, rescore"):
+    with pytest.raises(WarehouseError, match="everything, intake_process, learning_weekly, patterns_nightly, rescore"):
         run(warehouse, job="learning_monthly")
 
 
