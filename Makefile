@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test test-slow lint format bench clean
+.PHONY: help install demo ui test test-slow test-kills lint format bench clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ test: $(INSTALLED)  ## Run the tests
 
 test-slow: $(INSTALLED)  ## Run the slow proofs too
 	@$(BIN)/python -m pytest -m 'slow or not slow'
+
+test-kills: $(INSTALLED)  ## Kill loads and runs at 200 random points; each must end as if undisturbed (an hour)
+	@$(BIN)/python -m pytest -m slow -s tests/reliability/test_kills.py
 
 lint: $(INSTALLED)  ## Style, types, SQL style, import rules
 	@$(BIN)/ruff format --check .
