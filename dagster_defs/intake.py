@@ -65,6 +65,8 @@ def process_intake(
     now = dt.datetime.now(dt.UTC)
     with warehouse.connect(autocommit=True) as connection:
         outcomes = process_inbox(connection, now)
+        for spec in external_assets:  # not made here, but worth seeing beside what is
+            context.log_event(dg.AssetMaterialization(spec.key, metadata=table_metadata(connection, *spec.key.path)))
         for table in STORED:
             metadata = table_metadata(connection, "raw", table)
             if table == "icp_intake_responses":

@@ -19,6 +19,7 @@ from warehouse.connection import Warehouse
 from warehouse.server import SUPERUSER, EmbeddedServer
 from warehouse.settings import Settings
 
+pytestmark = pytest.mark.slow  # a whole load and run on a second server
 DEBIANS = Path("/usr/lib/postgresql/15/bin")
 SCORED = "select count(distinct tenant_id), count(*) from marts.lead_scores"
 LEADS = "select count(distinct tenant_id), count(*) from raw.leads where deleted_at is null"

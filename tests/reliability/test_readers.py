@@ -95,6 +95,7 @@ def bi(warehouse: Warehouse) -> Iterator[str]:
     roles.revoke_login(warehouse, "t_poller", drop=True)
 
 
+@pytest.mark.slow
 def test_readers_are_never_disturbed(warehouse: Warehouse, mappings: dict[str, Path], bi: str, rows: Rows) -> None:
     relations = [
         relation
