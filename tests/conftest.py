@@ -26,6 +26,8 @@ _OURS = re.compile(
 )
 for name in filter(_OURS.match, list(os.environ)):
     del os.environ[name]
+# Always the same place, so that dbt need not parse anew for every session.
+os.environ["ICP_HOME"] = str(Path(tempfile.gettempdir()) / f"icp-tests-{os.getuid()}")
 
 # Machines differ in speed, and CI must judge the same examples twice.
 hypothesis.settings.register_profile(
