@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 
+from dagster_defs.outcomes import LoadConfig, _mapping_paths
 from dagster_defs.runs import RunReport
 from ingest.intake import load_intake
 from ingest.registry.load import load_registry
@@ -194,6 +195,13 @@ def test_a_supplier_called_unknown_is_left_out_with_a_note(report: RunReport, ro
     assert "Unknown" in facts.suppliers
     (notes,) = rows("select notes from raw.icp_intake_responses")
     assert any("'Unknown' is no company's name" in note for note in notes[0])
+
+
+def test_registries_and_code_lists_are_no_mappings_of_outcomes(
+    report: RunReport, warehouse: Warehouse, rows: Rows
+) -> None:
+    assert rows("select count(*) from raw.sources") == [(2,)]
+    assert _mapping_paths(LoadConfig(), warehouse) == []  # type: ignore[arg-type]  # all it asks for is a connection
 
 
 def test_the_classification_is_whole_and_nobody_is_counted_in_it(report: RunReport, rows: Rows, facts: Facts) -> None:
