@@ -29,8 +29,11 @@ demo: $(INSTALLED)  ## Run the whole loop on simulated tenants and show what was
 ui: $(INSTALLED)  ## Open the Dagster UI on http://127.0.0.1:3000
 	@$(BIN)/icp ui
 
+# Each process has a Postgres of its own.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+
 test: $(INSTALLED)  ## Run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(PARALLEL)
 
 test-slow: $(INSTALLED)  ## Run the slow proofs too
 	@$(BIN)/python -m pytest -m 'slow or not slow'

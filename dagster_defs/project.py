@@ -15,14 +15,14 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, DbtProject
 
+from dagster_defs.resources import scoped
 from warehouse.connection import Warehouse
 from warehouse.settings import PROJECT_ROOT
 
 DBT_FOLDER = PROJECT_ROOT / "dbt_project"
-TARGET = DBT_FOLDER / "target"
 
 # Set once for every dbt that this process or its children run; the root of the checkout stays clean.
-os.environ.setdefault("DBT_TARGET_PATH", str(TARGET))
+TARGET = Path(os.environ.setdefault("DBT_TARGET_PATH", str(DBT_FOLDER / "target")))
 os.environ.setdefault("DBT_LOG_PATH", str(DBT_FOLDER / "logs"))
 os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
 
@@ -45,9 +45,9 @@ def ensure_manifest() -> Path:
         return project.manifest_path
     from dbt.cli.main import dbtRunner  # one and a half seconds, paid only here
 
-    os.environ.update(environment)
     arguments = ["parse", "--quiet", "--project-dir", str(PROJECT_ROOT), "--profiles-dir", str(DBT_FOLDER)]
-    parsed = dbtRunner().invoke(arguments)
+    with scoped(environment):
+        parsed = dbtRunner().invoke(arguments)
     if not parsed.success:
         raise ManifestError(f"dbt cannot parse the project: {parsed.exception}")
     noted.write_text(fingerprint)

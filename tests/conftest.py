@@ -26,8 +26,11 @@ _OURS = re.compile(
 )
 for name in filter(_OURS.match, list(os.environ)):
     del os.environ[name]
-# Always the same place, so that dbt need not parse anew for every session.
-os.environ["ICP_HOME"] = str(Path(tempfile.gettempdir()) / f"icp-tests-{os.getuid()}")
+# Always the same place, so that dbt need not parse anew for every session; one per process of a parallel session.
+_HOME = Path(tempfile.gettempdir()) / f"icp-tests-{os.getuid()}" / os.environ.get("PYTEST_XDIST_WORKER", "alone")
+os.environ["ICP_HOME"] = str(_HOME)
+os.environ["DBT_TARGET_PATH"] = str(_HOME / "target")
+os.environ["DBT_LOG_PATH"] = str(_HOME / "logs")
 
 # Machines differ in speed, and CI must judge the same examples twice.
 hypothesis.settings.register_profile(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,6 @@ MARTS = (
     "score_band_performance",
     "pipeline_health",
 )
-LOGS = Path(tempfile.gettempdir()) / "icp-test-dbt-logs"
 
 
 def run(warehouse: Warehouse, job: str = "everything", **ops: Any) -> RunReport:
@@ -79,7 +77,7 @@ def build_marts(
         with pytest.MonkeyPatch.context() as patch:
             for name, value in warehouse.dbt_environment().items():
                 patch.setenv(name, value)
-            places = ["--project-dir", str(project), "--profiles-dir", str(DBT_FOLDER), "--log-path", str(LOGS)]
+            places = ["--project-dir", str(project), "--profiles-dir", str(DBT_FOLDER)]
             if project != PROJECT_ROOT:
                 places += ["--target-path", str(project / "target")]
             no_tests = ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]

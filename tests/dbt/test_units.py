@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dagster_defs.project import DBT_FOLDER
-from tests.loop import LOGS, build_marts
+from tests.loop import build_marts
 from warehouse.connection import Warehouse
 from warehouse.settings import PROJECT_ROOT
 
@@ -16,7 +16,7 @@ def test_every_dbt_unit_test_passes(warehouse: Warehouse, monkeypatch: pytest.Mo
     build_marts(warehouse, as_of="2026-06-30")  # dbt wants the relations there, if empty
     for name, value in warehouse.dbt_environment().items():
         monkeypatch.setenv(name, value)
-    places = ["--project-dir", str(PROJECT_ROOT), "--profiles-dir", str(DBT_FOLDER), "--log-path", str(LOGS)]
+    places = ["--project-dir", str(PROJECT_ROOT), "--profiles-dir", str(DBT_FOLDER)]
     result = dbtRunner().invoke(["--quiet", "test", "--select", "test_type:unit", *places])
     failures = {r.node.name: r.message for r in result.result if r.status != "pass"}
     assert failures == {}
