@@ -14,6 +14,7 @@ from dagster_defs.resources import WarehouseResource
 from models_py.scoring import score
 
 SAMPLED_SCORES = 5_000
+WARN = dg.AssetCheckSeverity.WARN
 
 
 def check_number(
@@ -32,20 +33,43 @@ def check_number(
     def check(warehouse: WarehouseResource) -> dg.AssetCheckResult:
         with warehouse.connect() as connection:
             value = measure(connection)
-        passed = value is None or ((at_most is None or value <= at_most) and (at_least is None or value >= at_least))
-        metadata: dict[str, Any] = {"threshold": at_most if at_most is not None else at_least}
-        metadata["value"] = "nothing to measure" if value is None else float(value)
-        metadata["direction"] = "at most" if at_most is not None else "at least"
-        return dg.AssetCheckResult(passed=passed, severity=severity, metadata=metadata)
+        return within(value, at_most=at_most, at_least=at_least, severity=severity)
 
     return check
 
 
-def number(statement: str) -> Callable[[psycopg.Connection], float | None]:
+def within(
+    value: float | None,
+    *,
+    at_most: float | None = None,
+    at_least: float | None = None,
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+    asset: tuple[str, str] | None = None,
+    name: str | None = None,
+) -> dg.AssetCheckResult:
+    """The result of a check that a number is within its threshold; None (nothing to measure) passes.
+
+    Args:
+        asset, name: which check, where an asset yields it.
+    """
+    return dg.AssetCheckResult(
+        passed=value is None or ((at_most is None or value <= at_most) and (at_least is None or value >= at_least)),
+        asset_key=list(asset) if asset else None,
+        check_name=name,
+        severity=severity,
+        metadata={
+            "value": "nothing to measure" if value is None else float(value),
+            "threshold": at_most if at_most is not None else at_least,
+            "direction": "at most" if at_most is not None else "at least",
+        },
+    )
+
+
+def number(statement: str, *parameters: Any) -> Callable[[psycopg.Connection], float | None]:
     """Measures the one number that a query gives; None where it is null."""
 
     def measure(connection: psycopg.Connection) -> float | None:
-        row = connection.execute(statement.encode()).fetchone()
+        row = connection.execute(statement.encode(), parameters or None).fetchone()
         return None if row is None or row[0] is None else float(row[0])
 
     return measure
@@ -75,8 +99,6 @@ def _score_difference(connection: psycopg.Connection) -> float | None:
     theirs = np.concatenate([table[table[:, 14] == credit][:, 5] for credit in np.unique(table[:, 14])])
     return float(np.abs(ours - theirs).max())
 
-
-WARN = dg.AssetCheckSeverity.WARN
 
 checks = [
     check_number(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from dagster_defs.checks import WARN, number, within
 from dagster_defs.metadata import markdown_table, table_metadata
 from dagster_defs.resources import WarehouseResource
 from ingest.intake import process_inbox
@@ -82,30 +83,16 @@ def process_intake(
                     ).fetchall(),
                 )
             yield dg.MaterializeResult(asset_key=["raw", table], metadata=metadata)
-        refused = connection.execute(
+        refused = number(
             "select avg((refused_because is not null)::int)::float8 from raw.icp_intake_inbox"
             " where processed_at > %s - interval '30 days'",
-            (now,),
-        ).fetchone()
-        completed = connection.execute(
+            now,
+        )(connection)
+        completed = number(
             "select avg((exists (select from learned.icp_suggestion_sets as sets where sets.tenant_id = flow.tenant_id)"
             ")::int)::float8 from raw.icp_flow as flow where flow.intake_saved_at < %s - interval '1 day'",
-            (now,),
-        ).fetchone()
-    yield _share("few_intakes_are_refused", refused, MOST_REFUSED, at_most=True)
-    yield _share("intakes_come_to_suggestions", completed, LEAST_COMPLETED, at_most=False)
-
-
-def _share(name: str, row: tuple[float | None] | None, threshold: float, *, at_most: bool) -> dg.AssetCheckResult:
-    value = row[0] if row else None
-    return dg.AssetCheckResult(
-        check_name=name,
-        asset_key=["raw", "icp_intake_responses"],
-        passed=value is None or (value <= threshold if at_most else value >= threshold),
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={
-            "value": "nothing to measure" if value is None else value,
-            "threshold": threshold,
-            "direction": "at most" if at_most else "at least",
-        },
-    )
+            now,
+        )(connection)
+    asset = ("raw", "icp_intake_responses")
+    yield within(refused, at_most=MOST_REFUSED, severity=WARN, asset=asset, name="few_intakes_are_refused")
+    yield within(completed, at_least=LEAST_COMPLETED, severity=WARN, asset=asset, name="intakes_come_to_suggestions")

@@ -8,6 +8,7 @@ import dagster as dg
 import psycopg
 from pydantic import Field
 
+from dagster_defs.checks import WARN, number, within
 from dagster_defs.metadata import markdown_table, table_metadata
 from dagster_defs.resources import WarehouseResource
 from ingest.errors import IngestError
@@ -132,8 +133,21 @@ def registry_entities(
         metadata["by_registry"] = _registry_table(connection)
         yield dg.MaterializeResult(metadata=metadata)
         yield _read_check("every_registry_could_be_read", "registry_entities", failures)
-        yield _coded_check(connection)
-        yield _rejected_check(connection)
+        asset = ("raw", "registry_entities")
+        yield within(
+            _coded(connection),
+            at_least=LEAST_CODED,
+            severity=WARN,
+            asset=asset,
+            name="live_entities_have_an_industry_code",
+        )
+        yield within(
+            _rejected(connection),
+            at_most=MOST_REJECTED,
+            severity=WARN,
+            asset=asset,
+            name="few_registry_rows_are_rejected",
+        )
 
 
 def _each(items: list[Item], load: Callable[[Item], Report]) -> tuple[list[Report], list[str]]:
@@ -156,45 +170,17 @@ def _read_check(name: str, table: str, failures: list[str]) -> dg.AssetCheckResu
     )
 
 
-def _coded_check(connection: psycopg.Connection) -> dg.AssetCheckResult:
-    value = _number(
-        connection,
-        "select avg((industry_code is not null)::int)::float8 from raw.registry_entities"
-        " where is_live and gone_at is null and registry in"
-        " (select registry from raw.registry_entities where industry_code is not null group by registry)",
-    )
-    return _share_check("live_entities_have_an_industry_code", value, LEAST_CODED, at_least=True)
-
-
-def _rejected_check(connection: psycopg.Connection) -> dg.AssetCheckResult:
-    value = _number(
-        connection,
-        "select sum(rows_rejected)::float8 / nullif(sum(rows_read), 0) from ("
-        " select distinct on (source, file) rows_rejected, rows_read from raw.loads"
-        " where entity = 'registry_entities' and status = 'done' order by source, file, load_id desc) as last",
-    )
-    return _share_check("few_registry_rows_are_rejected", value, MOST_REJECTED, at_least=False)
-
-
-def _share_check(name: str, value: float | None, threshold: float, *, at_least: bool) -> dg.AssetCheckResult:
-    """None (nothing to measure) passes."""
-    passed = value is None or (value >= threshold if at_least else value <= threshold)
-    return dg.AssetCheckResult(
-        check_name=name,
-        asset_key=["raw", "registry_entities"],
-        passed=passed,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={
-            "value": "nothing to measure" if value is None else value,
-            "threshold": threshold,
-            "direction": "at least" if at_least else "at most",
-        },
-    )
-
-
-def _number(connection: psycopg.Connection, statement: str) -> float | None:
-    row = connection.execute(statement.encode()).fetchone()
-    return None if row is None or row[0] is None else float(row[0])
+# Of the registries that give codes at all.
+_coded = number(
+    "select avg((industry_code is not null)::int)::float8 from raw.registry_entities"
+    " where is_live and gone_at is null and registry in"
+    " (select registry from raw.registry_entities where industry_code is not null group by registry)"
+)
+_rejected = number(
+    "select sum(rows_rejected)::float8 / nullif(sum(rows_read), 0) from ("
+    " select distinct on (source, file) rows_rejected, rows_read from raw.loads"
+    " where entity = 'registry_entities' and status = 'done' order by source, file, load_id desc) as last"
+)
 
 
 def _code_table(connection: psycopg.Connection) -> dg.MarkdownMetadataValue:
