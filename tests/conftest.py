@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import itertools
 import os
 import re
 import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import hypothesis
 import psycopg
@@ -26,8 +28,26 @@ _OURS = re.compile(
 )
 for name in filter(_OURS.match, list(os.environ)):
     del os.environ[name]
-# Always the same place, so that dbt need not parse anew for every session; one per process of a parallel session.
-_HOME = Path(tempfile.gettempdir()) / f"icp-tests-{os.getuid()}" / os.environ.get("PYTEST_XDIST_WORKER", "alone")
+
+
+def _own_place() -> tuple[Path, IO[str]]:
+    """A folder that no other process of tests uses now, and the lock that says so.
+
+    One of a few that stay: dbt need not parse the project anew for every session.
+    """
+    for number in itertools.count():
+        place = Path(tempfile.gettempdir()) / f"icp-tests-{os.getuid()}" / str(number)
+        place.mkdir(parents=True, exist_ok=True)
+        lock = (place / "lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return place, lock
+        except BlockingIOError:
+            lock.close()
+    raise AssertionError  # counting does not end
+
+
+_HOME, _LOCK = _own_place()
 os.environ["ICP_HOME"] = str(_HOME)
 os.environ["DBT_TARGET_PATH"] = str(_HOME / "target")
 os.environ["DBT_LOG_PATH"] = str(_HOME / "logs")
