@@ -2,55 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
-import itertools
 import os
-import re
 import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
 
+from tests import place  # noqa: F401 (before anything of ours is imported)
 from tests.loop import Rows
 from warehouse.connection import Warehouse
 from warehouse.server import SUPERUSER, EmbeddedServer
 from warehouse.settings import PROJECT_ROOT, Settings
-
-# Nothing a test does reaches the warehouse of the person who runs it.
-_OURS = re.compile(
-    r"(ICP_(?!SHARED_DATA)|DAGSTER_HOME|OPENAI_|LLM_|LANGSMITH_|JINA_|TAVILY_|APIFY_|CRAWL_|INTERACTIVE_|RUN_NOW_)"
-)
-for name in filter(_OURS.match, list(os.environ)):
-    del os.environ[name]
-
-
-def _own_place() -> tuple[Path, IO[str]]:
-    """A folder that no other process of tests uses now, and the lock that says so.
-
-    One of a few that stay: dbt need not parse the project anew for every session.
-    """
-    for number in itertools.count():
-        place = Path(tempfile.gettempdir()) / f"icp-tests-{os.getuid()}" / str(number)
-        place.mkdir(parents=True, exist_ok=True)
-        lock = (place / "lock").open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return place, lock
-        except BlockingIOError:
-            lock.close()
-    raise AssertionError  # counting does not end
-
-
-_HOME, _LOCK = _own_place()
-os.environ["ICP_HOME"] = str(_HOME)
-os.environ["DBT_TARGET_PATH"] = str(_HOME / "target")
-os.environ["DBT_LOG_PATH"] = str(_HOME / "logs")
 
 # Machines differ in speed, and CI must judge the same examples twice.
 hypothesis.settings.register_profile(
