@@ -15,7 +15,6 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, DbtProject
 
-from dagster_defs.resources import scoped
 from warehouse.connection import Warehouse
 from warehouse.settings import PROJECT_ROOT
 
@@ -45,9 +44,9 @@ def ensure_manifest() -> Path:
         return project.manifest_path
     from dbt.cli.main import dbtRunner  # one and a half seconds, paid only here
 
+    os.environ.update(environment)
     arguments = ["parse", "--quiet", "--project-dir", str(PROJECT_ROOT), "--profiles-dir", str(DBT_FOLDER)]
-    with scoped(environment):
-        parsed = dbtRunner().invoke(arguments)
+    parsed = dbtRunner().invoke(arguments)
     if not parsed.success:
         raise ManifestError(f"dbt cannot parse the project: {parsed.exception}")
     noted.write_text(fingerprint)
