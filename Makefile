@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test test-slow test-kills lint format bench clean
+.PHONY: help install demo ui test test-slow test-kills test-fuzz lint audit format bench clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,8 +38,12 @@ test: $(INSTALLED)  ## Run the tests
 test-slow: $(INSTALLED)  ## Run the slow proofs too
 	@$(BIN)/python -m pytest -m 'slow or not slow'
 
-test-kills: $(INSTALLED)  ## Kill loads and runs at 200 random points; each must end as if undisturbed (an hour)
+test-kills: $(INSTALLED)  ## Kill commands and their server at 200 random points; each must end as if undisturbed (an hour)
 	@$(BIN)/python -m pytest -m slow -s tests/reliability/test_kills.py
+
+FUZZ_CASES ?= 10000
+test-fuzz: $(INSTALLED)  ## Try FUZZ_CASES bad inputs of every kind, and large ones; shows the table of docs/reliability.md
+	@FUZZ_CASES=$(FUZZ_CASES) $(BIN)/python -m pytest -m 'slow or not slow' tests/fuzz
 
 lint: $(INSTALLED)  ## Style, types, SQL style, import rules
 	@$(BIN)/ruff format --check .
@@ -47,6 +51,9 @@ lint: $(INSTALLED)  ## Style, types, SQL style, import rules
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models warehouse
+
+audit: $(INSTALLED)  ## Licences of all dependencies, known vulnerabilities where their database can be reached
+	@$(BIN)/python -m audit
 
 format: $(INSTALLED)  ## Format Python
 	@$(BIN)/ruff format .

@@ -107,9 +107,11 @@ def company_enrichment_runs(context: dg.AssetExecutionContext, warehouse: Wareho
             run_id=context.run.run_id,
         )
         metadata = table_metadata(connection, "raw", "company_enrichment_runs")
-        metadata["enriched"] = len(report.companies)
+        metadata["enriched"] = sum(company.state == "done" for company in report.companies)
+        metadata["not_enriched"] = sum(company.state == "failed" for company in report.companies)
         metadata["queued"] = report.queued
         metadata["notes"] = "; ".join(report.notes)
+        metadata["vendors"] = ", ".join(map(str, report.used))
     return dg.MaterializeResult(metadata=metadata)
 
 

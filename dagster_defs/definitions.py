@@ -15,6 +15,7 @@ from dagster_defs import (
     matching,
     outcomes,
     registry,
+    retention,
     scoring,
     sensors,
     suggestions,
@@ -24,6 +25,7 @@ from dagster_defs import (
 )
 from dagster_defs.project import dbt_resource
 from dagster_defs.resources import WarehouseResource
+from warehouse import logs
 from warehouse.settings import Settings
 
 
@@ -34,6 +36,7 @@ def build_defs(resources: Mapping[str, Any] | None = None, settings: Settings | 
         resources: replacements by name (``warehouse``, ``dbt``).
     """
     settings = settings or Settings.from_environment()
+    logs.configure(settings)
     return dg.Definitions(
         assets=[
             *outcomes.external_assets,
@@ -51,13 +54,14 @@ def build_defs(resources: Mapping[str, Any] | None = None, settings: Settings | 
             suggestions.learn_suggestions,
             transform.dbt_stage_2,
             scoring.warehouse_score_snapshots,
+            retention.retention_runs,
         ],
         asset_checks=[*checks.checks, *matching.checks, *crawl.checks, *suggestions.checks],
         jobs=jobs.jobs,
         schedules=jobs.schedules(settings),
         sensors=sensors.sensors(settings),
         resources={"warehouse": WarehouseResource(), "dbt": dbt_resource(), **(resources or {})},
-        # A small graph: one process takes half the time of one process per step. docs/deploy.md has the other.
+        # A small graph: one process takes half the time of one process per step, and holds the pipeline's lock once.
         executor=dg.in_process_executor,
     )
 

@@ -32,8 +32,10 @@ intake_process = dg.define_asset_job(
 
 patterns_nightly = dg.define_asset_job(
     "patterns_nightly",
-    selection=dg.AssetSelection.groups("registry", "intake", "crawl", "icp") | dg.AssetSelection.assets(run_settings),
-    description="Registry files that changed, sites whose cache ran out, the enrichment queue, patterns, suggestions.",
+    selection=dg.AssetSelection.groups("registry", "intake", "crawl", "icp", "retention")
+    | dg.AssetSelection.assets(run_settings),
+    description="Registry files that changed, sites whose cache ran out, the enrichment queue, patterns, suggestions; "
+    "what is older than its retention goes.",
 )
 
 jobs = [learning_weekly, intake_process, patterns_nightly, everything, rescore]

@@ -92,7 +92,7 @@ def search(
         members = [told[at] for at in suggestion.members]
         dates = [born[seed.seed_id] for seed in members if seed.seed_id in born]
         target = _target(suggestion, members, found, [_years(date, as_of) for date in dates])
-        crawled = _crawled(connection, tenant, suggestion, target, excluded, as_of)
+        crawled = _crawled(connection, evidence, target, excluded, as_of)
         known = {candidate.entity_id for candidate in crawled}
         registry = _registered(connection, evidence, suggestion, excluded, as_of, dates)
         candidates = crawled + [candidate for candidate in registry if candidate.entity_id not in known]
@@ -245,13 +245,12 @@ def _entry(
 
 def _crawled(
     connection: psycopg.Connection,
-    tenant: int,
-    suggestion: Suggestion,
+    evidence: TenantEvidence,
     target: Target,
     excluded: _Excluded,
     as_of: dt.date,
 ) -> list[_Candidate]:
-    """Companies of the background sample, or crawled for this tenant, that show anything of the card."""
+    """Companies of the background sample, or enriched for this tenant, that show anything of the card."""
     wanted = [*target.traits, *(("ssic", code) for code in target.codes)]
     rows = connection.execute(
         "with wanted as (select * from unnest(%(signals)s::text[], %(values)s::text[]) as w (signal_key, value_key)),"
@@ -263,8 +262,11 @@ def _crawled(
         " from facts join wanted using (signal_key, value_key) where company_id <> all(%(companies)s)"
         " group by company_id order by hits desc, company_id limit %(most)s)"
         " select chosen.company_id, companies.name, companies.website_domain, companies.entity_id,"
-        " entities.registration_number, coalesce(max(facts.value_key) filter (where facts.signal_key = 'ssic'),"
-        " entities.industry_code, ''), max(facts.value_key) filter (where facts.signal_key = 'headcount'),"
+        # The registry before the site, where it speaks of the same classification.
+        " entities.registration_number, coalesce("
+        " max(entities.industry_code) filter (where entities.industry_code_version = %(version)s),"
+        " max(facts.value_key) filter (where facts.signal_key = 'ssic'), max(entities.industry_code), ''),"
+        " max(facts.value_key) filter (where facts.signal_key = 'headcount'), max(entities.employee_count),"
         " entities.incorporated_on, chosen.shown, chosen.snippet"
         " from chosen join raw.companies as companies using (company_id) join facts using (company_id)"
         " left join raw.registry_entities as entities on entities.entity_id = companies.entity_id"
@@ -273,14 +275,15 @@ def _crawled(
         " and (companies.website_domain is null or companies.website_domain <> all(%(domains)s))"
         " and (companies.entity_id is null or companies.entity_id <> all(%(entities)s))"
         " group by chosen.company_id, companies.name, companies.website_domain, companies.entity_id,"
-        " entities.registration_number, entities.industry_code, entities.incorporated_on, chosen.shown,"
-        " chosen.snippet, chosen.hits order by chosen.hits desc, chosen.company_id",
+        " entities.registration_number, entities.incorporated_on, chosen.shown, chosen.snippet, chosen.hits"
+        " order by chosen.hits desc, chosen.company_id",
         {
             "signals": [signal for signal, _ in wanted],
             "values": [value for _, value in wanted],
             "bad_signals": [signal for signal, _ in excluded.traits],
             "bad_values": [value for _, value in excluded.traits],
-            "tenant": tenant,
+            "tenant": evidence.tenant_id,
+            "version": evidence.version,
             "companies": excluded.companies,
             "domains": excluded.domains,
             "entities": excluded.entities,
@@ -291,7 +294,9 @@ def _crawled(
 
 
 def _crawled_candidate(row: tuple[Any, ...], as_of: dt.date) -> _Candidate:
-    company, name, domain, entity, number, code, band, born, shown, snippet = row
+    company, name, domain, entity, number, code, band, employees, born, shown, snippet = row
+    if band not in BANDS and employees is not None:
+        band = band_of(employees)
     traits = []
     for entry in shown:
         signal, _, value = entry.partition("\x1f")

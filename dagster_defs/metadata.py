@@ -20,7 +20,11 @@ _WIDEST_CELL = 80
 _HIDDEN = (
     *("content", "content_snapshot", "payload", "answers", "submitted_by", "decided_by", "snippet"),
     *("html", "text", "full_name", "work_email", "email", "phone_number", "detail"),
+    # The source's own ids may be addresses, attributes are whatever a mapping takes: events outlive a person's request.
+    *("source_id", "lead_source_id", "record_key", "attributes", "contact_key", "linkedin_url"),
 )
+# Of rejected rows the reason quotes the value that was refused.
+_HIDDEN_IN = {("raw", "rejected_rows"): ("reason",)}
 
 
 def table_metadata(connection: psycopg.Connection, schema: str, table: str) -> dict[str, Any]:
@@ -29,7 +33,8 @@ def table_metadata(connection: psycopg.Connection, schema: str, table: str) -> d
     row = connection.execute(sql.SQL("select count(*) from {}").format(relation)).fetchone()
     cursor = connection.execute(sql.SQL("select * from {} limit {}").format(relation, PREVIEW_ROWS))
     names = [column.name for column in cursor.description or ()]
-    shown = [at for at, name in enumerate(names) if name not in _HIDDEN]
+    hidden = (*_HIDDEN, *_HIDDEN_IN.get((schema, table), ()))
+    shown = [at for at, name in enumerate(names) if name not in hidden]
     rows = [[row[at] for at in shown] for row in cursor]
     return {
         "dagster/row_count": row[0] if row else 0,

@@ -73,11 +73,12 @@ def load_outcomes(
             failures.append(str(error))
     rows = [
         (report.source, file.entity, file.file, file.status, file.counts.read, file.counts.inserted)
-        + (file.counts.updated, file.counts.unchanged, file.counts.rejected, round(file.seconds, 2))
+        + (file.counts.updated, file.counts.unchanged, file.counts.rejected, file.counts.suppressed)
+        + (round(file.seconds, 2),)
         for report in reports
         for file in report.files
     ]
-    names = ["source", "entity", "file", "status", "read", "new", "updated", "same", "rejected", "seconds"]
+    names = ["source", "entity", "file", "status", "read", "new", "updated", "same", "rejected", "suppressed"]
     with warehouse.connect(autocommit=True) as connection:
         for spec in external_assets:  # not made here, but worth seeing beside what is
             metadata = table_metadata(connection, *spec.key.path)
@@ -85,7 +86,7 @@ def load_outcomes(
         for table in LOADED:
             metadata = table_metadata(connection, "raw", table)
             if table == "leads":
-                metadata["loads"] = markdown_table(names, rows)
+                metadata["loads"] = markdown_table([*names, "seconds"], rows)
                 metadata["files_loaded"] = sum(row[3] == "loaded" for row in rows)
                 metadata["files_unchanged"] = sum(row[3] == "unchanged" for row in rows)
             yield dg.MaterializeResult(asset_key=["raw", table], metadata=metadata)

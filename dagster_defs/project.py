@@ -9,20 +9,26 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cached_property
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, DbtProject
+from packaging.version import Version
 
+from dagster_defs.resources import scoped
 from warehouse.connection import Warehouse
-from warehouse.settings import PROJECT_ROOT
+from warehouse.settings import PROJECT_ROOT, Settings
 
 DBT_FOLDER = PROJECT_ROOT / "dbt_project"
 
-# Set once for every dbt that this process or its children run; the root of the checkout stays clean.
-TARGET = Path(os.environ.setdefault("DBT_TARGET_PATH", str(DBT_FOLDER / "target")))
-os.environ.setdefault("DBT_LOG_PATH", str(DBT_FOLDER / "logs"))
+# Set once for every dbt that this process or its children run. Beside the data: the checkout may be read-only, and two
+# warehouses of one checkout must not write over each other's manifest.
+_BESIDE_DATA = Settings.from_environment().home / "dbt"
+TARGET = Path(os.environ.setdefault("DBT_TARGET_PATH", str(_BESIDE_DATA / "target")))
+os.environ.setdefault("DBT_LOG_PATH", str(_BESIDE_DATA / "logs"))
 os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
 
 project = DbtProject(project_dir=PROJECT_ROOT, profiles_dir=DBT_FOLDER, target_path=TARGET)
@@ -44,9 +50,9 @@ def ensure_manifest() -> Path:
         return project.manifest_path
     from dbt.cli.main import dbtRunner  # one and a half seconds, paid only here
 
-    os.environ.update(environment)
     arguments = ["parse", "--quiet", "--project-dir", str(PROJECT_ROOT), "--profiles-dir", str(DBT_FOLDER)]
-    parsed = dbtRunner().invoke(arguments)
+    with scoped(environment):
+        parsed = dbtRunner().invoke(arguments)
     if not parsed.success:
         raise ManifestError(f"dbt cannot parse the project: {parsed.exception}")
     noted.write_text(fingerprint)
@@ -89,7 +95,21 @@ class Translator(DagsterDbtTranslator):
         return super().get_group_name(dbt_resource_props)
 
 
+class EndingWithRun(DbtCliResource):
+    """dbt started through ``dbt_process``, so that a killed run leaves none behind."""
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        """Of the library: asking the executable is a start of dbt more for every run."""
+        return Version(metadata.version("dbt-core"))
+
+
 def dbt_resource() -> DbtCliResource:
     """dbt as a resource; connection settings come from the environment that the warehouse resource sets."""
-    executable = Path(sys.executable).parent / "dbt"  # of this environment, whether or not it is activated
-    return DbtCliResource(project_dir=project, profiles_dir=str(DBT_FOLDER), dbt_executable=str(executable))
+    script = Path(__file__).with_name("dbt_process.py")
+    return EndingWithRun(
+        project_dir=project,  # type: ignore[arg-type]  # the parent's own constructor takes it
+        profiles_dir=str(DBT_FOLDER),
+        dbt_executable=sys.executable,  # of this environment, whether or not it is activated
+        global_config_flags=["-P", str(script)],  # -P: the script's folder is no place to import from
+    )

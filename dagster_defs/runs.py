@@ -15,7 +15,7 @@ from typing import Any
 import dagster as dg
 
 from warehouse.connection import Warehouse
-from warehouse.errors import WarehouseError
+from warehouse.errors import Busy, WarehouseError
 from warehouse.settings import Settings
 
 _DAGSTER_YAML = """\
@@ -24,6 +24,9 @@ telemetry:
   enabled: false
 nux:
   enabled: false
+# Lines of these rooms in the log of a run, once; steps and checks are Dagster's own events.
+python_logs:
+  managed_python_loggers: [ingest, models_py, warehouse]
 """
 
 
@@ -87,6 +90,7 @@ def run_job(
     with Warehouse(settings).open().pipeline_lock(f"{job} is about to start"):
         pass
     from dagster_defs.definitions import defs  # two seconds of imports, and it reads the dbt project
+    from dagster_defs.resources import BY_COMMAND_LINE
 
     known = sorted(definition.name for definition in defs.jobs or ())
     if job not in known:
@@ -108,8 +112,12 @@ def run_job(
                 "ops": {name: values for name, values in config.items() if name in definition.graph.node_dict},
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
-            tags={"icp/started_by": "command line"},
+            tags=BY_COMMAND_LINE,
         )
+        # Two that start together both find the lock free at first; the one that comes second learns it here.
+        if (error := _run_error(result)) and error.cls_name == Busy.__name__:
+            instance.delete_run(run_id)
+            raise Busy(error.message.partition(": ")[2].strip())  # after the name of the class
     return _report(job, result, time.monotonic() - began)
 
 
@@ -161,5 +169,15 @@ def _failure(result: dg.ExecuteInProcessResult) -> str:
             error = error.cause
         if error:
             return f"{event.step_key}: {error.message.strip()}"
-    failed = result.get_run_failure_event()
-    return failed.message or "The run failed."
+    outside = _run_error(result)
+    return outside.message.strip() if outside else "The run failed."
+
+
+def _run_error(result: dg.ExecuteInProcessResult) -> dg.SerializableErrorInfo | None:
+    """The innermost error of a run that failed outside of its steps, as where the warehouse cannot be had."""
+    if result.success:
+        return None
+    error = result.get_run_failure_event().job_failure_data.error
+    while error and error.cause:
+        error = error.cause
+    return error

@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 # Where there is no terminal whose width is known, tables get room.
@@ -39,12 +40,13 @@ def _plain(value: Any) -> Any:
 
 
 def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """A table for people. A column whose name starts with '>' is right-aligned."""
+    """A table for people. A column whose name starts with '>' is right-aligned; markup in texts is shown as it is."""
+    title = escape(title) if title else None
     made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        made.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
+        made.add_column(escape(column.removeprefix(">")), justify="right" if column.startswith(">") else "left")
     for row in rows:
-        made.add_row(*(_text(cell) for cell in row))
+        made.add_row(*(escape(_text(cell)) for cell in row))
     return made
 
 

@@ -16,6 +16,8 @@ from warehouse import bulk
 
 Source = Literal["user_site", "seed_site", "registry", "crawl", "intake"]
 LONGEST_SNIPPET = 300
+# Characters. Keys of marts are indexed: one that no index page holds would stop the runs of all tenants.
+LONGEST_KEY = 200
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def _stage(cursor: psycopg.Cursor, items: Sequence[EvidenceItem], hashes: Sequen
             (
                 digest,
                 item.signal_key,
-                _clean(item.value_key),
+                _clean(item.value_key)[:LONGEST_KEY],
                 Jsonb(_clean_json(item.value)),
                 _clean(item.url),
                 _clean(item.snippet)[:LONGEST_SNIPPET] if item.snippet else None,

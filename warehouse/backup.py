@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import IO
 
-from psycopg import conninfo
-
+from warehouse import forget
 from warehouse.connection import Warehouse
 from warehouse.errors import WarehouseError
+from warehouse.suppression import KeyMissing
 
 SCHEMAS = ("access", "raw", "staging", "intermediate", "marts", "learned")
 
@@ -28,11 +27,13 @@ def backup(warehouse: Warehouse, target: Path) -> int:
     if not target.parent.is_dir():
         raise WarehouseError(f"There is no folder {target.parent}.")
     unfinished = target.with_name(f"{target.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    unfinished.touch(mode=0o600)  # pg_dump would make it as everybody may read it
     schemas = [f"--schema={schema}" for schema in SCHEMAS]
     try:
         _run(
             [_tool(warehouse, "pg_dump"), "--format=custom", "--role=icp_pipeline", *schemas]
-            + [f"--file={unfinished}", "--dbname", _without_password(warehouse)],
+            + [f"--file={unfinished}", "--dbname", warehouse.for_programs()[0]],
             warehouse,
         )
         unfinished.rename(target)
@@ -72,12 +73,24 @@ def restore(warehouse: Warehouse, source: Path, *, replace: bool = False) -> Non
                     warehouse,
                     output=target,
                 )
+                target.write(_EPILOGUE.encode())
             _run(
                 [_tool(warehouse, "psql"), "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1"]
-                + [f"--file={script}", "--dbname", _without_password(warehouse)],
+                + [f"--file={script}", "--dbname", warehouse.for_programs()[0]],
                 warehouse,
             )
-    warehouse.open()  # a backup of an older version is brought up to date
+        warehouse.open()  # a backup of an older version is brought up to date
+        _forget_again(warehouse)
+
+
+def _forget_again(warehouse: Warehouse) -> None:
+    """Who asked to be forgotten after the backup was made is in it; see ``docs/data-rights.md``."""
+    try:
+        with warehouse.connect(application="icp restore") as connection:
+            reports = forget.replay(connection, warehouse.settings, actor="restore")
+        forget.sweep(warehouse, reports)
+    except KeyMissing as error:
+        raise WarehouseError(f"The backup is restored, but who was forgotten may be back in it. {error}") from error
 
 
 def _contents(warehouse: Warehouse, source: Path) -> str:
@@ -93,7 +106,21 @@ def _prologue() -> str:
     made = "".join(
         f"drop schema {name} cascade; create schema {name} authorization icp_pipeline;\n" for name in SCHEMAS
     )
-    return f"set client_min_messages = warning;\n{made}set role icp_pipeline;\n"
+    return f"{_KEEP}set client_min_messages = warning;\n{made}set role icp_pipeline;\n"
+
+
+# The list of who was forgotten is newer than the backup: it is carried over, also into a backup that has none.
+_KEEP = """\
+set role icp_pipeline;
+create temporary table kept_suppressions (like raw.suppressions including all);
+insert into kept_suppressions select * from raw.suppressions;
+reset role;
+"""
+_EPILOGUE = """
+create table if not exists raw.suppressions (like pg_temp.kept_suppressions including all);
+insert into raw.suppressions select kept.* from pg_temp.kept_suppressions as kept
+where kept.tenant_id is null or kept.tenant_id in (select tenant_id from raw.tenants) on conflict do nothing;
+"""
 
 
 def _tool(warehouse: Warehouse, name: str) -> str:
@@ -107,16 +134,8 @@ def _tool(warehouse: Warehouse, name: str) -> str:
     return found
 
 
-def _without_password(warehouse: Warehouse) -> str:
-    """The password goes by the environment: arguments can be read by everybody on the machine."""
-    parts = conninfo.conninfo_to_dict(warehouse.conninfo)
-    parts.pop("password", None)
-    return conninfo.make_conninfo("", **parts)
-
-
 def _run(command: list[str], warehouse: Warehouse, output: IO[bytes] | None = None) -> str:
-    password = conninfo.conninfo_to_dict(warehouse.conninfo).get("password")
-    environment = {**os.environ, **({"PGPASSWORD": str(password)} if password else {})}
+    _, environment = warehouse.for_programs()
     done = subprocess.run(command, env=environment, stdout=output or subprocess.PIPE, stderr=subprocess.PIPE)
     if done.returncode:
         lines = [line for line in done.stderr.decode(errors="replace").strip().splitlines() if line]

@@ -68,6 +68,7 @@ def upsert(
     source: str,
     load_id: int,
     merge_json: Sequence[str] = (),
+    newer: str | None = None,
 ) -> Changes:
     """Insert rows, or update those whose values differ; rows that are already so are left untouched.
 
@@ -78,6 +79,7 @@ def upsert(
         source: a FROM clause with at most one row per key. Like the expressions it is the caller's own SQL,
             never input.
         merge_json: jsonb columns whose new keys are laid over the existing ones instead of replacing them.
+        newer: a timestamp among the columns; a row in which it is earlier than in the existing one changes nothing.
     """
     new = {
         name: f"existing.{name} || excluded.{name}" if name in merge_json else f"excluded.{name}"
@@ -92,6 +94,8 @@ def upsert(
             f" where row({', '.join(f'existing.{name}' for name in new)})"
             f" is distinct from row({', '.join(new.values())})"
         )
+        if newer:
+            action += f" and coalesce(excluded.{newer} >= existing.{newer}, existing.{newer} is null)"
     statement = (
         f"with written as ("
         f" insert into {target} as existing ({', '.join(columns)}, load_id)"

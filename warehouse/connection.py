@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
-from psycopg import conninfo, sql
+from psycopg import conninfo, pq, sql
 
 from warehouse.errors import Busy, WarehouseError
 from warehouse.migrate import migrate
@@ -20,6 +21,15 @@ DATABASE = "icp"
 LOGIN = "icp"
 OLDEST_SERVER = 150000  # PostgreSQL 15
 _PIPELINE_LOCK = 4_927_002
+# sslrootcert → PGSSLROOTCERT, connect_timeout → PGCONNECT_TIMEOUT, …: what every program that uses libpq reads.
+_LIBPQ_NAMES = {
+    option.keyword.decode(): option.envvar.decode() for option in pq.Conninfo.get_defaults() if option.envvar
+}
+
+
+def _joined(connection: str, options: str) -> str:
+    """Server options after those that the connection string names."""
+    return f"{conninfo.conninfo_to_dict(connection).get('options') or ''} {options}".strip()
 
 
 class Warehouse:
@@ -33,6 +43,7 @@ class Warehouse:
         self.settings = settings or Settings.from_environment()
         self.server = None if self.settings.database_url else EmbeddedServer(self.settings)
         self._opened = False
+        self._lock: psycopg.Connection | None = None
 
     @property
     def conninfo(self) -> str:
@@ -67,6 +78,7 @@ class Warehouse:
         """A new connection as ``icp_pipeline``, in UTC. Use it as a context manager: it commits or rolls back."""
         if not self._opened:
             self.open()
+        self._must_hold_what_it_held()
         try:
             return self._connect(autocommit, application)
         except psycopg.OperationalError:
@@ -75,24 +87,49 @@ class Warehouse:
             self.server.acquire()  # the server was killed: start it again, recovery included
             return self._connect(autocommit, application)
 
+    def _must_hold_what_it_held(self) -> None:
+        """A server that was restarted has forgotten the pipeline lock, and somebody else may have it by now."""
+        try:
+            if self._lock is not None:
+                self._lock.execute("select 1")
+        except psycopg.OperationalError as error:
+            raise WarehouseError(
+                "The server was restarted meanwhile, and with it went the hold on the warehouse. What was committed "
+                "stays; start the same again to go on."
+            ) from error
+
     def _connect(self, autocommit: bool, application: str) -> psycopg.Connection:
+        options = _joined(self.conninfo, "-c role=icp_pipeline -c timezone=UTC")
         return psycopg.connect(
-            conninfo.make_conninfo(
-                self.conninfo, options="-c role=icp_pipeline -c timezone=UTC", application_name=application
-            ),
+            conninfo.make_conninfo(self.conninfo, options=options, application_name=application),
             autocommit=autocommit,
         )
 
-    def dbt_environment(self) -> dict[str, str]:
-        """Variables that ``dbt_project/profiles.yml`` reads; the password under a name that dbt hides."""
+    def for_programs(self, options: str = "") -> tuple[str, dict[str, str]]:
+        """Connection string for programs such as psql, and their environment with the password.
+
+        Arguments can be read by everybody on the machine.
+        """
         parts = conninfo.conninfo_to_dict(self.conninfo)
+        password = parts.pop("password", None)
+        if options:
+            parts["options"] = _joined(self.conninfo, options)
+        environment = {**os.environ, **({"PGPASSWORD": str(password)} if password else {})}
+        return conninfo.make_conninfo("", **parts), environment
+
+    def dbt_environment(self) -> dict[str, str]:
+        """Variables for dbt: what its profile takes, and the rest (TLS, time-outs, options) by libpq's own names.
+
+        The password goes under a name that dbt hides in its logs.
+        """
+        parts = {name: str(value) for name, value in conninfo.conninfo_to_dict(self.conninfo).items() if value}
         return {
-            "ICP_DBT_HOST": str(parts.get("host") or "localhost"),
-            "ICP_DBT_PORT": str(parts.get("port") or 5432),
-            "ICP_DBT_USER": str(parts.get("user") or ""),
-            "ICP_DBT_DBNAME": str(parts.get("dbname") or parts.get("user") or ""),
-            "ICP_DBT_SSLMODE": str(parts.get("sslmode") or "prefer"),
-            "DBT_ENV_SECRET_ICP_PASSWORD": str(parts.get("password") or ""),
+            "ICP_DBT_HOST": parts.pop("host", "") or os.environ.get("PGHOST", ""),
+            "ICP_DBT_PORT": parts.pop("port", "") or os.environ.get("PGPORT", "5432"),
+            "ICP_DBT_USER": (user := parts.pop("user", "") or os.environ.get("PGUSER", "")),
+            "ICP_DBT_DBNAME": parts.pop("dbname", "") or os.environ.get("PGDATABASE", user),
+            "DBT_ENV_SECRET_ICP_PASSWORD": parts.pop("password", "") or os.environ.get("PGPASSWORD", ""),
+            **{_LIBPQ_NAMES[name]: value for name, value in parts.items() if name in _LIBPQ_NAMES},
         }
 
     @contextmanager
@@ -120,7 +157,11 @@ class Warehouse:
                 if other is not None and other[1] is not None:
                     who = f"{other[0].removeprefix('icp: ')}, since {other[1]:%H:%M:%S} UTC"
                 raise Busy(f"Another run is at work ({who}). Nothing was done; try again when it has ended.")
-            yield
+            self._lock = connection
+            try:
+                yield
+            finally:
+                self._lock = None
 
     def _check_server(self) -> None:
         try:

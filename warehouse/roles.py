@@ -39,7 +39,10 @@ class Login:
 def add_login(
     warehouse: Warehouse, login: str, *, role: Role, tenant: str | None = None, application: bool = False
 ) -> str | None:
-    """Give a login a role, creating it where there is none. Twice is the same as once.
+    """Give a login its role, creating it where there is none. Twice is the same as once.
+
+    A login has one role: another one that it had is taken away, or who moved from ``icp_bi`` to one tenant would go on
+    reading all of them.
 
     Args:
         tenant: slug of the tenant that it reads; ``icp_viewer`` and ``icp_ops`` need it, or ``application``.
@@ -63,9 +66,12 @@ def add_login(
         raise WarehouseError(f"{login} is a group role; choose another name for the login.")
     with warehouse.connect(application="icp roles") as connection:
         tenant_id = tenants.get(connection, tenant).tenant_id if tenant is not None else None
+        others = [known.role for known in list_logins(connection) if known.login == login and known.role != role]
         connection.execute("set local role none")  # the login itself may create roles, the pipeline may not
         try:
             password = _ensure_login(connection, login)
+            for other in others:
+                connection.execute(sql.SQL("revoke {} from {}").format(sql.Identifier(other), sql.Identifier(login)))
             connection.execute(sql.SQL("grant {} to {}").format(sql.Identifier(role), sql.Identifier(login)))
         except psycopg.errors.InsufficientPrivilege as error:
             raise WarehouseError(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import importlib.util
+import logging
 import os
 import pwd
 import re
@@ -32,6 +33,8 @@ from psycopg import conninfo
 from warehouse import watcher
 from warehouse.errors import ServerError
 from warehouse.settings import Settings
+
+log = logging.getLogger(__name__)
 
 SUPERUSER = "postgres"
 NOBODYS_HOME = Path("/var/lib/icp-warehouse")
@@ -155,6 +158,7 @@ class EmbeddedServer:
             if not self.data.exists():
                 self._refuse_older_data()
                 self._initialise()
+            self._refuse_foreign_data()
             server = watcher.postmaster(self.data)
             if server is None:
                 self._configure()
@@ -194,10 +198,21 @@ class EmbeddedServer:
         if older:
             have, want = older[-1].name.removeprefix("data-"), self.data.name.removeprefix("data-")
             raise ServerError(
-                f"{older[-1]} holds a warehouse of Postgres {have}, and these binaries are Postgres {want}. "
-                f"Point PG_BINDIR at Postgres {have}, dump it (icp psql shows how to connect; pg_dump -Fc), move "
-                f"that directory away, then restore into a new one with Postgres {want} (pg_restore). "
-                "Nothing was changed."
+                f"{older[-1]} holds a warehouse of Postgres {have}, and these binaries are Postgres {want}. With "
+                f"PG_BINDIR at the binaries of Postgres {have}: icp backup FILE. Then move that directory away, unset "
+                "PG_BINDIR, and: icp restore FILE. Nothing was changed."
+            )
+
+    def _refuse_foreign_data(self) -> None:
+        """A directory that no initdb of this version made: half copied, or the place of a disk that is not there."""
+        version = self.data / "PG_VERSION"
+        have = version.read_text().strip() if version.exists() else None
+        want = self.data.name.removeprefix("data-")
+        if have != want:
+            found = f"is of Postgres {have}" if have else "is empty or not whole (PG_VERSION is missing)"
+            raise ServerError(
+                f"{self.data} {found}; Postgres {want} cannot use it. If a disk or a copy belongs there, put it back; "
+                "else move the directory away, and the next command makes a new one. Nothing was changed."
             )
 
     def _initialise(self) -> None:
@@ -257,24 +272,37 @@ class EmbeddedServer:
             "fsync": "on" if self.settings.durable else "off",
             "full_page_writes": "on" if self.settings.durable else "off",
         }
+        if sys.platform == "linux":  # elsewhere the server may not know how
+            values["client_connection_check_interval"] = "1s"  # or a killed client's statement goes on to its end
         lines = [f"{name} = '{value.replace(chr(39), chr(39) * 2)}'" for name, value in values.items()]
         (self.data / "icp.conf").write_text("\n".join(lines) + "\n")
 
     def _watch(self) -> None:
         """See to it that there is a watcher, until the server answers."""
-        log = self.base / "watcher.log"
+        errors = self.base / "watcher.log"
+        began = time.monotonic()
         started: subprocess.Popen[bytes] | None = None
         deadline = time.monotonic() + watcher.START_SECONDS
         while time.monotonic() < deadline:
             if started is not None and started.poll():
-                raise ServerError(log.read_text().strip() or f"The watcher ended; see {self.base}.")
+                raise ServerError(self._why_not(errors.read_text().strip()))
             if not self._is_watched() and (started is None or started.poll() is not None):
-                started = self._start_watcher(log)
+                started = self._start_watcher(errors)
             server = watcher.postmaster(self.data)
             if server is not None and server.ready and self._answers():
+                if started is not None:
+                    log.info("embedded server ready", extra={"seconds": round(time.monotonic() - began, 3)})
                 return
             time.sleep(0.02)
         raise ServerError(f"The embedded server was not ready in time; see {self.base / 'postgres.log'}.")
+
+    def _why_not(self, words: str) -> str:
+        if "Address already in use" in words and self.settings.port:
+            return (
+                f"Port {self.port} of 127.0.0.1 is in use by another program. Set ICP_PG_PORT to a free one, or unset "
+                "it: only programs outside of this project need it."
+            )
+        return words or f"The watcher ended; see {self.base}."
 
     def _answers(self) -> bool:
         """A server that was just killed looks alive for a moment longer; one that answers is."""

@@ -32,6 +32,10 @@ class Settings:
         schedules: ``ICP_SCHEDULES=on`` lets schedules and sensors start by themselves; default off.
         alert_webhook: ``ICP_ALERT_WEBHOOK``: an http(s) address that gets ``{"text": ...}`` when a run fails or a check
             does not hold.
+        log_format: ``ICP_LOG_FORMAT``: ``text`` (default) or ``json``, one object a line.
+        log_level: ``ICP_LOG_LEVEL``: ``debug``, ``info``, ``warning``, ``error`` or ``critical``. Default: ``info``
+            where lines are JSON or go to a file, else ``critical``: at a terminal, sentences say the same.
+        log_file: ``ICP_LOG_FILE``: where log lines go instead of standard error.
     """
 
     home: Path
@@ -41,6 +45,9 @@ class Settings:
     durable: bool = True
     schedules: bool = False
     alert_webhook: str | None = None
+    log_format: str = "text"
+    log_level: str = "critical"
+    log_file: Path | None = None
 
     @property
     def dagster_home(self) -> Path:
@@ -55,9 +62,11 @@ class Settings:
         port = env.get("ICP_PG_PORT") or None
         if port is not None and not (port.isdigit() and 1 <= int(port) <= 65535):
             raise WarehouseError(f"ICP_PG_PORT is {port!r}; it takes a port between 1 and 65535.")
-        schedules = env.get("ICP_SCHEDULES", "off")
-        if schedules not in ("on", "off"):
-            raise WarehouseError(f"ICP_SCHEDULES is {schedules!r}; it takes 'on' or 'off'.")
+        schedules = _one_of(env, "ICP_SCHEDULES", ("off", "on"))
+        log_format = _one_of(env, "ICP_LOG_FORMAT", ("text", "json"))
+        log_file = env.get("ICP_LOG_FILE") or None
+        read_by_programs = log_file is not None or log_format == "json"
+        levels = ("info" if read_by_programs else "critical", "debug", "info", "warning", "error", "critical")
         webhook = env.get("ICP_ALERT_WEBHOOK") or None
         if webhook is not None and not webhook.startswith(("http://", "https://")):
             raise WarehouseError("ICP_ALERT_WEBHOOK takes an address that begins with http:// or https://.")
@@ -69,4 +78,16 @@ class Settings:
             durable=env.get("ICP_PG_UNSAFE") != "1",
             schedules=schedules == "on",
             alert_webhook=webhook,
+            log_format=log_format,
+            log_level=_one_of(env, "ICP_LOG_LEVEL", levels),
+            log_file=Path(log_file).expanduser().absolute() if log_file else None,
         )
+
+
+def _one_of(env: Mapping[str, str], name: str, values: tuple[str, ...]) -> str:
+    """The value of a variable; the first of those it may take where it is not set."""
+    value = env.get(name) or values[0]
+    if value not in values:
+        valid = ", ".join(f"'{one}'" for one in dict.fromkeys(values))
+        raise WarehouseError(f"{name} is {value!r}; it takes one of {valid}.")
+    return value

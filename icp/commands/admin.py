@@ -47,10 +47,10 @@ def psql(
     warehouse = Warehouse().open()
     own = warehouse.server.bindir / "psql" if warehouse.server else None
     program = str(own) if own and own.exists() else shutil.which("psql")
+    connection, environment = warehouse.for_programs("-c role=icp_pipeline")
     if program is None:
-        raise WarehouseError(f"There is no psql here. Any client connects with: {warehouse.conninfo}")
-    environment = {**os.environ, "PGOPTIONS": "-c role=icp_pipeline"}
-    code = subprocess.run([program, warehouse.conninfo, *(arguments or [])], env=environment).returncode
+        raise WarehouseError(f"There is no psql here. Any client connects with: {connection}")
+    code = subprocess.run([program, connection, *(arguments or [])], env=environment).returncode
     raise typer.Exit(code)
 
 
@@ -108,5 +108,6 @@ def reset(
             for schema in ("marts", "learned", "staging", "intermediate", "raw", "access"):
                 connection.execute(f"drop schema if exists {schema} cascade".encode())
     shutil.rmtree(settings.dagster_home, ignore_errors=True)
-    shutil.rmtree(settings.home / "demo", ignore_errors=True)
+    for folder in ("demo", "dbt"):
+        shutil.rmtree(settings.home / folder, ignore_errors=True)
     err.print(f"Deleted {where}.")

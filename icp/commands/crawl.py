@@ -73,5 +73,5 @@ def summarize(report: GatherReport) -> None:
         f" {report.items:,} facts."
     )
     if report.notes:
-        rows = [(escape(note), count) for note, count in report.notes.most_common(12)]
+        rows = report.notes.most_common(12)
         out.print(table(None, ("what went wrong, or which cap was reached", ">sites"), rows))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from rich.markup import escape
 
 from icp.console import err, out, table
 from ingest.companies import ensure_companies
@@ -135,4 +134,4 @@ def _cards(connection: psycopg.Connection, tenant_id: int, slug: str) -> list[tu
         " (select max(generation) from learned.icp_suggestion_sets where tenant_id = %(tenant)s) order by rank limit 2",
         {"tenant": tenant_id},
     ).fetchall()
-    return [(slug, escape(title), count, total, escape(why or "")) for title, count, total, why in rows]
+    return [(slug, title, count, total, why or "") for title, count, total, why in rows]

@@ -159,7 +159,7 @@ def summarize(report: EnrichmentReport, tenant: str | None) -> None:
     """A line per company, then everything that was left out and why."""
     rows = [
         (
-            escape(company.name),
+            company.name,
             company.domain,
             company.state,
             company.pages,
@@ -183,6 +183,8 @@ def summarize(report: EnrichmentReport, tenant: str | None) -> None:
         out.print(f"[yellow]{escape(which)}{more}[/]: {escape(reason)}")
     for note in report.notes:
         out.print(f"[yellow]{escape(note)}[/]")
+    if report.used:
+        out.print(f"Asked today: {', '.join(map(str, report.used))}.")
     if report.companies and report.skipped:
         out.print(f"Not used: {escape('; '.join(report.skipped))}.")
     if report.recovered:

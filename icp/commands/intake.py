@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from icp.console import JSON_OPTION, out, print_json, table
 from ingest.errors import IngestError
-from ingest.intake import IntakeReport, load_intake
+from ingest.intake import IntakeError, IntakeReport, load_intake
 from ingest.intake.answers import Advanced, Answers, Customer, Deal, GeoLanguageZone
 from warehouse.connection import Warehouse
 
@@ -40,10 +40,12 @@ def intake(
         raise typer.BadParameter("name a JSON file or a folder, or use --explain to see what one can say")
     warehouse = Warehouse().open()
     reports = []
+    problems: list[str] = []
+    files = _files(path, tenant)
     with warehouse.pipeline_lock("load intake"):
-        for file in _files(path, tenant):
-            reports.append(
-                load_intake(
+        for file in files:
+            try:
+                report = load_intake(
                     warehouse,
                     file,
                     tenant=tenant or file.stem,
@@ -51,14 +53,18 @@ def intake(
                     now=dt.datetime.now(dt.UTC),
                     merge=merge,
                 )
-            )
+                reports.append(report)
+            except IntakeError as error:  # of a folder, the others are loaded all the same
+                problems += [f"{file.name}: {problem}" if len(files) > 1 else problem for problem in error.problems]
     if as_json:
         print_json(reports)
-        return
-    for report in reports:
-        _show(report, whole=len(reports) == 1)
-    if any(report.status == "stored" for report in reports):
-        out.print("Next: icp run")
+    else:
+        for report in reports:
+            _show(report, whole=len(files) == 1)
+        if any(report.status == "stored" for report in reports):
+            out.print("Next: icp run")
+    if problems:
+        raise IntakeError(problems)
 
 
 def _files(path: Path, tenant: str | None) -> list[Path]:
@@ -81,7 +87,7 @@ def _show(report: IntakeReport, *, whole: bool) -> None:
             table(
                 None,
                 ("answer", "understood as"),
-                [(escape(path), escape(said)) for path, said in _understood(report.answers)],
+                list(_understood(report.answers)),
             )
         )
     for note in report.notes:

@@ -23,17 +23,22 @@ def _group() -> None:
 @app.command()
 def outcomes(
     mappings: Annotated[list[Path] | None, typer.Argument(help="YAML mapping files; see examples/.")] = None,
-    again: Annotated[bool, typer.Option(help="Load files also where they are unchanged.")] = False,
+    again: Annotated[
+        bool, typer.Option(help="Load files also where they are unchanged, and queries from their beginning.")
+    ] = False,
+    complete: Annotated[
+        bool, typer.Option(help="Mark leads as deleted that a full extract lacks, also if they are many.")
+    ] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="List the fields that a mapping can fill, and stop.")
     ] = False,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Load leads, status events, activities and score snapshots from CSV files.
+    """Load leads, status events, activities and score snapshots from CSV, NDJSON and Parquet files or another Postgres.
 
-    A mapping says what the columns of your files mean. It is remembered: later runs (`icp run`) load what is
-    new in its files. A bad row goes to raw.rejected_rows with its reason and the good ones in; a bad file
-    stops with one sentence and nothing of it is loaded.
+    A mapping says what the columns of your files and queries mean. It is remembered: later runs (`icp run`) load
+    what is new in them. A bad row goes to raw.rejected_rows with its reason and the good ones in; a bad file stops
+    with one sentence and nothing of it is loaded.
     """
     if explain:
         for entity in ENTITIES:
@@ -54,6 +59,7 @@ def outcomes(
                     warehouse,
                     path,
                     again=again,
+                    however_many_gone=complete,
                     progress=lambda entity, file, done, total: status.update(f"{file}: {done:,} of {total:,} {entity}"),
                 )
             )
@@ -73,6 +79,17 @@ def summarize(reports: list[LoadReport]) -> None:
     ]
     names = ("source", "entity", "file", "status", ">read", ">new", ">updated", ">same", ">rejected", ">seconds")
     out.print(table(None, names, rows))
+    for note in (file.note for report in reports for file in report.files if file.note):
+        out.print(f"[yellow]{note[0].upper()}{note[1:]}.[/]")
+    suppressed = sum(file.counts.suppressed for report in reports for file in report.files)
+    if suppressed:
+        out.print(f"{suppressed:,} rows were left out: the people asked to be forgotten.")
+    older = sum(file.counts.older for report in reports for file in report.files)
+    if older:
+        out.print(f"{older:,} rows were older than what is known, and left alone.")
+    gone = sum(file.counts.gone for report in reports for file in report.files)
+    if gone:
+        out.print(f"{gone:,} leads are not in their full extract any more, and marked as deleted.")
     rejected = sum(file.counts.rejected for report in reports for file in report.files)
     if rejected:
         out.print(f"[yellow]{rejected:,} rows were rejected[/]; their reasons:")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from icp.console import JSON_OPTION, out, print_json, table
 from warehouse import roles
@@ -38,7 +39,7 @@ def add(
     if as_json:
         print_json({"login": login, "role": role, "tenant": tenant, "password": password})
         return
-    out.print(f"[bold]{login}[/] has {role}{f' of {tenant}' if tenant else ''}.")
+    out.print(f"[bold]{escape(login)}[/] has {role}{f' of {tenant}' if tenant else ''}.")
     if password:
         out.print(f"Its password, shown this once: {password}", soft_wrap=True)
     if application:
@@ -78,4 +79,4 @@ def revoke(
 ) -> None:
     """Take its roles and its tenant from a login; open sessions lose them at once."""
     had = roles.revoke_login(Warehouse().open(), login, drop=drop)
-    out.print(f"{login} has lost {', '.join(had) or 'its tenant'}{' and is deleted' if drop else ''}.")
+    out.print(escape(f"{login} has lost {', '.join(had) or 'its tenant'}{' and is deleted' if drop else ''}."))

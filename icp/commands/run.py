@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 
 from icp.console import CHECK_FAILED, FAILED, JSON_OPTION, err, out, print_json
+from warehouse import faults
 from warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ def summarize(report: RunReport) -> None:
     done = report.materialized
     if report.failure:
         err.print(f"[red]{report.job} failed:[/] {escape(report.failure)}", soft_wrap=True)
+        if faults.tells_of_a_full_disk(report.failure):
+            err.print(faults.full(Settings.from_environment().home), soft_wrap=True)
     loads = done.get("raw.leads", {})
     if loads:
         out.print(f"Files: {loads.get('files_loaded', 0)} loaded, {loads.get('files_unchanged', 0)} unchanged.")

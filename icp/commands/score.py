@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import psycopg
 import typer
+from rich.markup import escape
 
 from icp.commands.run import run_with_progress
 from icp.console import FAILED, JSON_OPTION, err, out, print_json, table
@@ -49,7 +50,7 @@ def score(
         found = tenants.get(connection, tenant)
     report = run_with_progress("rescore", tenants=[found.slug], settings=warehouse.settings)
     if not report.success:
-        err.print(f"[red]Scoring failed:[/] {report.failure}", soft_wrap=True)
+        err.print(f"[red]Scoring failed:[/] {escape(report.failure or '')}", soft_wrap=True)
         raise typer.Exit(FAILED)
     with warehouse.connect() as connection:
         _show_tenant(connection, found, limit, as_json)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import psycopg
 from psycopg.rows import class_row
+from rich.markup import escape
 
 from icp.console import JSON_OPTION, out, percent, print_json, table
 from warehouse.connection import Warehouse
@@ -97,7 +98,7 @@ def status(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
         )
         for tenant in tenants:
             for note in tenant.missing:
-                out.print(f"[yellow]{tenant.tenant}[/]: {note}")
+                out.print(f"[yellow]{tenant.tenant}[/]: {escape(note)}")
     if evidence:
         out.print()
         _show_evidence(evidence)
@@ -212,7 +213,7 @@ def _show_evidence(evidence: list[EvidenceStatus]) -> None:
     )
     for one in evidence:
         if one.message:
-            out.print(f"[yellow]{one.tenant}[/]: {one.message}")
+            out.print(f"[yellow]{one.tenant}[/]: {escape(one.message)}")
 
 
 def _next_of_evidence(evidence: list[EvidenceStatus]) -> list[str]:

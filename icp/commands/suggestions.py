@@ -222,7 +222,7 @@ def _print_suggestion(made: Suggestion, evidence: list[dict[str, Any]], lookalik
             out.print(f"  {what}: {escape(str(text))}")
     facts = [
         (fact["evidence_id"], fact["company"], fact["signal_key"], fact["value_key"], fact["source"])
-        + (escape(fact["snippet"] or fact["url"] or ""),)
+        + (fact["snippet"] or fact["url"] or "",)
         for fact in evidence
     ]
     out.print(
@@ -231,10 +231,10 @@ def _print_suggestion(made: Suggestion, evidence: list[dict[str, Any]], lookalik
     likes = [
         (
             like["rank"],
-            escape(like["name"]),
+            like["name"],
             like["registration_number"] or like["website_domain"],
             like["score"],
-            escape(like["why"]),
+            like["why"],
         )
         for like in lookalikes
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from icp.console import JSON_OPTION, chance, out, print_json, table
 from warehouse import publication, tenants
@@ -45,8 +46,8 @@ def show(
         )
     )
     for row in rows:
-        held = f" [yellow]Held: {row[8]} (icp weights release {row[0]})[/]" if row[8] else ""
-        out.print(f"[bold]{row[0]}[/]: {row[7]}{held}")
+        held = f" [yellow]Held: {escape(row[8])} (icp weights release {row[0]})[/]" if row[8] else ""
+        out.print(f"[bold]{row[0]}[/]: {escape(row[7])}{held}")
 
 
 @app.command()
@@ -77,7 +78,7 @@ def history(
     )
     for version in versions:
         ended = f" Ended: {version.ended_because}." if version.ended_because else ""
-        out.print(f"[bold]{version.version}[/] {version.reason}{ended}")
+        out.print(f"[bold]{version.version}[/] {escape(version.reason + ended)}")
 
 
 @app.command()

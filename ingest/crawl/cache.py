@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import psycopg
 
 from ingest.crawl.page import Page
 from warehouse import bulk
+from warehouse.suppression import Suppressions
 
 _COLUMNS = {
     "url": "text",
@@ -131,9 +132,13 @@ def load_pages(connection: psycopg.Connection, domain: str) -> dict[str, CachedP
 
 
 def save_pages(connection: psycopg.Connection, pages: Sequence[CachedPage]) -> None:
-    """Write pages in one transaction; a newer one at the same address replaces the older."""
+    """Write pages in one transaction; a newer one at the same address replaces the older.
+
+    Addresses and profiles of people who asked to be forgotten are replaced in their texts.
+    """
     if not pages:
         return
+    pages = _without_forgotten(pages, Suppressions.of_environment(connection))
     columns = ", ".join(_COLUMNS)
     changed = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name != "url")
     with connection.transaction(), connection.cursor() as cursor:
@@ -146,6 +151,23 @@ def save_pages(connection: psycopg.Connection, pages: Sequence[CachedPage]) -> N
             f" on conflict (url) do update set {changed} where known.fetched_at <= excluded.fetched_at".encode()
         )
         cursor.execute("drop table fetched_pages")
+
+
+def _without_forgotten(pages: Sequence[CachedPage], listed: Suppressions) -> Sequence[CachedPage]:
+    if not listed:
+        return pages
+    return [
+        replace(
+            kept,
+            page=replace(
+                kept.page,
+                title=listed.redact(kept.page.title, None),
+                text=listed.redact(kept.page.text, None),
+                html=listed.redact(kept.page.html, None),
+            ),
+        )
+        for kept in pages
+    ]
 
 
 def _row(kept: CachedPage) -> tuple[object, ...]:

@@ -31,7 +31,7 @@ async def crawl_sites(
     readers: Sequence[Reader] = (),
     lookup: Lookup = system_lookup,
 ) -> AsyncIterator[SiteCrawl]:
-    """Crawl sites, ``settings.concurrency`` at a time; each is handed out when it is done, none twice.
+    """Crawl sites, ``settings.concurrency`` at a time; each is handed out when its pages are kept, none twice.
 
     Under a profile that asks readers first, they are asked for the first ``settings.interactive_head`` sites only.
     """
@@ -59,7 +59,10 @@ async def crawl_sites(
         tasks = [asyncio.create_task(one(place, domain)) for place, domain in enumerate(dict.fromkeys(domains))]
         try:
             for task in asyncio.as_completed(tasks):
-                yield await task
+                crawl = await task
+                if cache is not None:  # who is handed the site says that it was read; its pages are kept by then
+                    await cache.flush()
+                yield crawl
         finally:
             for unfinished in tasks:
                 unfinished.cancel()

@@ -29,7 +29,7 @@ class ApifyClient(VendorClient):
         path = (
             f"/v2/acts/{actor}/run-sync-get-dataset-items?timeout={self._settings.actor_seconds:.0f}&limit={most_items}"
         )
-        answer = await self._call("POST", path, manners=manners, body=body)
+        answer = await self._call("POST", path, manners=manners, body=body, units=most_items)
         if isinstance(answer, VendorFailure):
             return answer
         if not answer.body.strip():

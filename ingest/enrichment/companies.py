@@ -108,7 +108,7 @@ def store_profile(
     profile: CompanyFacts,
     linkedin_page: str | None,
     personal: Collection[str],
-    now: dt.datetime,
+    enriched_at: dt.datetime | None,
 ) -> tuple[str, ...]:
     """Write what was found, within the caller's transaction; returns which of :data:`FIELDS` are filled now.
 
@@ -116,6 +116,7 @@ def store_profile(
 
     Args:
         personal: addresses of people at the company: none of them is kept here, whatever the site calls it.
+        enriched_at: None: its site could not be read.
     """
     email = company_address(profile.email, domain=domain, name=company.name)
     row = connection.execute(
@@ -125,7 +126,7 @@ def store_profile(
         " linkedin_url = coalesce(%(linkedin)s, known.linkedin_url),"
         " tech_stack = case when cardinality(%(stack)s::text[]) > 0 then %(stack)s::text[] else known.tech_stack end,"
         " email = coalesce(%(email)s, known.email), phone_number = coalesce(%(phone)s, known.phone_number),"
-        " enriched_at = %(now)s"
+        " enriched_at = coalesce(%(now)s, known.enriched_at)"
         " from raw.companies as same left join raw.registry_entities as entity on same.entity_id = entity.entity_id"
         " where known.company_id = %(id)s and same.company_id = known.company_id"
         " returning known.about_text, known.hq_city, known.hq_country, known.website_domain, known.linkedin_url,"
@@ -139,7 +140,7 @@ def store_profile(
             "stack": [text for text in map(_clean, profile.tech_stack) if text],
             "email": email if email not in personal else None,
             "phone": _clean(profile.phone_number),
-            "now": now,
+            "now": enriched_at,
         },
     ).fetchone()
     assert row is not None

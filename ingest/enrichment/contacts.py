@@ -19,6 +19,8 @@ from ingest.enrichment.linkedin import Person
 from ingest.enrichment.settings import VendorSettings
 from ingest.enrichment.vendor import VendorFailure
 from ingest.enrichment.verifier import VerifierClient
+from warehouse import suppression
+from warehouse.suppression import Suppressions
 
 SOURCE = "apify"
 _VERIFIED_AT_ONCE = 5
@@ -132,9 +134,13 @@ def store_contacts(
 ) -> int:
     """Write contacts by their key, within the caller's transaction; returns how many rows changed.
 
-    Nothing known is replaced by nothing, and an address once verified stays so while it is the same.
+    Who asked to be forgotten is left out. Nothing known is replaced by nothing, and an address once verified stays so
+    while it is the same.
     """
-    rows = {contact.person.key: contact for contact in contacts}
+    listed = Suppressions.of_environment(connection)
+    rows = {
+        contact.person.key: contact for contact in contacts if not _is_forgotten(listed, contact, tenant_id, company_id)
+    }
     if not rows:
         return 0
     people = [contact.person for contact in rows.values()]
@@ -176,3 +182,10 @@ def store_contacts(
     if changed:
         connection.execute("select intermediate.touch('raw.contacts', array[%s]::int[])", (tenant_id,))
     return changed
+
+
+def _is_forgotten(listed: Suppressions, contact: Contact, tenant_id: int, company_id: int) -> bool:
+    person = contact.person
+    row = suppression.row_key("raw.contacts", tenant_id, company_id, person.key)
+    known = (person.work_email, person.linkedin_url)
+    return listed.covers("row", row, tenant_id) or any(listed.text(text, tenant_id) for text in known)

@@ -12,24 +12,24 @@ import logging
 import time
 import traceback
 import uuid
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 
 from ingest.enrichment import queue
+from ingest.enrichment.budget import VendorUse, together
 from ingest.enrichment.companies import FIELDS, Company, CompanyFacts, load_companies, store_profile
 from ingest.enrichment.contacts import ContactSearch, find_contacts, store_contacts
 from ingest.enrichment.domains import NamedCompany, Resolution, resolve_domains
 from ingest.enrichment.progress import Note, Progress
 from ingest.enrichment.tools import OpenTools, Tools
+from ingest.evidence import EvidenceItem, store_evidence
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 4  # companies of one tenant
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,11 @@ class CompanyEnrichment:
     """What came of one company.
 
     Attributes:
-        state: done, or failed (no website, or a defect); running ones are not reported.
+        state: done, or failed (no website, a site that cannot be read, or a defect); running ones are not reported.
         filled: which of the eight fields are filled now.
         contacts: people found in this run.
         pages: pages of its site that were read.
+        retry_at: when a site that could not be read is tried again by itself.
     """
 
     company_id: int
@@ -52,6 +53,7 @@ class CompanyEnrichment:
     contacts: int
     pages: int
     seconds: float
+    retry_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class EnrichmentReport:
         queued: how many of the tenant's companies wait for the night.
         notes: every daily cap that bit.
         skipped: vendors that are not used for want of a key, in sentences.
+        used: what the tenants worked on asked of each vendor today, earlier runs included.
         recovered: rows of killed runs that went back to the queue.
     """
 
@@ -72,6 +75,7 @@ class EnrichmentReport:
     queued: int = 0
     notes: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    used: tuple[VendorUse, ...] = ()
     recovered: int = 0
     seconds: float = 0.0
 
@@ -88,6 +92,7 @@ class _Run:
     done: list[CompanyEnrichment] = field(default_factory=list)
     notes: dict[str, None] = field(default_factory=dict)
     skipped: dict[str, None] = field(default_factory=dict)
+    used: list[VendorUse] = field(default_factory=list)
 
     def say(self, event: str, message: str, **context: Any) -> None:
         if self.progress is not None:
@@ -122,18 +127,20 @@ def enrich_batch(
     wanted = list(dict.fromkeys(company_ids))
     first, rest = wanted[:limit], wanted[limit:]
     recovered = queue.recover(connection)
-    put = {"tenant_id": tenant_id, "now": now, "again": again}
-    queue.enqueue(connection, company_ids=first, reason=f"{reason}; now", **put)  # type: ignore[arg-type]
-    queue.enqueue(connection, company_ids=rest, reason=f"{reason}; for the night", **put)  # type: ignore[arg-type]
+    for part, when in ((first, "now"), (rest, "for the night")):
+        queue.enqueue(
+            connection, tenant_id=tenant_id, company_ids=part, reason=f"{reason}; {when}", now=now, again=again
+        )
     run = _Run(connection, run_id or uuid.uuid4().hex, now, supplied or {}, progress)
     run.say("enrich:start", f"Enriching {len(first)} companies now, {len(rest)} wait for the night.", now=len(first))
-    _finish_loop(_work_off(run, {tenant_id: (len(first), first)}, open_tools))
+    asyncio.run(_work_off(run, {tenant_id: (len(first), first)}, open_tools))
     report = EnrichmentReport(
         companies=_in_order(run.done, first),
         already_done=len(first) - len(run.done),
         queued=queue.waiting(connection).get(tenant_id, 0),
         notes=tuple(run.notes),
         skipped=tuple(run.skipped),
+        used=together(run.used),
         recovered=recovered,
         seconds=time.monotonic() - started,
     )
@@ -154,22 +161,25 @@ def drain_queue(
 ) -> EnrichmentReport:
     """Work off the queue of all tenants (or of these), at most ``limit`` companies of each.
 
-    Several processes may do it at once: each company is taken by one of them.
+    Companies whose site could not be read are in it again when their time has come. Several processes may do it at
+    once: each company is taken by one of them.
     """
     started = time.monotonic()
     recovered = queue.recover(connection)
+    queue.retry(connection, now=now)
     waiting = queue.waiting(connection)
     asked = [tenant_id for tenant_id in waiting if tenant_ids is None or tenant_id in tenant_ids]
     shares = {tenant_id: (limit or waiting[tenant_id], None) for tenant_id in asked}
     run = _Run(connection, run_id or uuid.uuid4().hex, now, supplied or {}, progress)
     run.say("enrich:start", f"{sum(waiting[tenant] for tenant in asked)} companies wait in the queue.")
-    _finish_loop(_work_off(run, shares, open_tools))
+    asyncio.run(_work_off(run, shares, open_tools))
     left = queue.waiting(connection)
     report = EnrichmentReport(
         companies=tuple(run.done),
         queued=sum(count for tenant_id, count in left.items() if tenant_ids is None or tenant_id in tenant_ids),
         notes=tuple(run.notes),
         skipped=tuple(run.skipped),
+        used=together(run.used),
         recovered=recovered,
         seconds=time.monotonic() - started,
     )
@@ -196,7 +206,7 @@ def resolve_companies(
                 connection, named, fetch=tools.fetch_home, search=tools.search, supplied=supplied, now=now
             )
 
-    return _finish_loop(resolve())
+    return asyncio.run(resolve())
 
 
 async def _work_off(run: _Run, shares: Mapping[int, tuple[int, Sequence[int] | None]], open_tools: OpenTools) -> None:
@@ -208,9 +218,7 @@ async def _work_off(run: _Run, shares: Mapping[int, tuple[int, Sequence[int] | N
                     await _tenant(run, tools, tenant_id, most, company_ids)
                     run.notes.update(dict.fromkeys(tools.budget.notes))
                     run.skipped.update(dict.fromkeys(tools.skipped))
-                    if tools.budget.is_used:
-                        touch = "select intermediate.touch('raw.vendor_usage', array[%s]::int[])"
-                        run.connection.execute(touch, (tenant_id,))
+                    run.used.extend(tools.budget.used())
         finally:
             if not run.connection.closed:
                 queue.give_back(run.connection, run.run_id)
@@ -241,7 +249,7 @@ async def _company(run: _Run, tools: Tools, job: queue.Job) -> None:
     started = time.monotonic()
     company = load_companies(run.connection, tenant_id=job.tenant_id, company_ids=[job.company_id])[job.company_id]
     try:
-        found = await _find(run, tools, company)
+        found = await _find(run, tools, company, job)
     except psycopg.Error:
         raise
     except Exception as error:  # a defect of ours on one odd site must not keep the others waiting
@@ -271,16 +279,24 @@ async def _company(run: _Run, tools: Tools, job: queue.Job) -> None:
 
 @dataclass(frozen=True)
 class _Found:
-    """What was found about a company, not written yet. ``profile``: None: nothing was looked at."""
+    """What was found about a company, not written yet.
+
+    Attributes:
+        profile: None: nothing was looked at.
+        attempts: how often in a row its site could not be read; 0: it was, or there is none.
+    """
 
     domain: str | None
     degraded: tuple[str, ...]
     profile: CompanyFacts | None = None
+    items: Sequence[EvidenceItem] = ()
     pages: int = 0
+    attempts: int = 0
+    retry_at: dt.datetime | None = None
     contacts: ContactSearch | None = None
 
 
-async def _find(run: _Run, tools: Tools, company: Company) -> _Found:
+async def _find(run: _Run, tools: Tools, company: Company, job: queue.Job) -> _Found:
     domain = company.domain
     if domain is None:
         (resolution,) = await resolve_domains(
@@ -297,11 +313,15 @@ async def _find(run: _Run, tools: Tools, company: Company) -> _Found:
     site = await tools.crawl(domain)
     read = [page for page in site.pages if page.outcome == "ok"]
     degraded = list(site.degraded_reasons)
+    attempts = 0 if read else job.attempts + 1
+    retry_at = None
     if not read:
-        degraded.append(f"{domain} could not be read ({site.outcome}); place and name are the registry's")
+        retry_at = queue.next_attempt(attempts, run.now)
+        again = f"it is tried again after {retry_at:%Y-%m-%d}" if retry_at else "it is tried again only when asked"
+        degraded.append(f"{domain} could not be read ({site.outcome}); place and name are the registry's; {again}")
     profile = tools.profile(read)
     contacts = None
-    if not company.has_contacts:
+    if not company.has_contacts and attempts <= 1:  # a site that stays down does not pay for contacts every time
         contacts = await find_contacts(
             name=company.name,
             domain=domain,
@@ -311,11 +331,20 @@ async def _find(run: _Run, tools: Tools, company: Company) -> _Found:
             settings=tools.settings,
         )
         degraded.extend(contacts.degraded)
-    return _Found(domain, tuple(dict.fromkeys(degraded)), profile, len(read), contacts)
+    return _Found(
+        domain=domain,
+        degraded=tuple(dict.fromkeys(degraded)),
+        profile=profile,
+        items=tools.evidence(read, company.name),
+        pages=len(read),
+        attempts=attempts,
+        retry_at=retry_at,
+        contacts=contacts,
+    )
 
 
 def _write(run: _Run, job: queue.Job, company: Company, found: _Found, seconds: float) -> CompanyEnrichment:
-    """One transaction: the company's fields, its contacts, and what is said of the run."""
+    """One transaction: the company's fields, the tenant's evidence and contacts, and what is said of the run."""
     people = found.contacts.contacts if found.contacts is not None else ()
     filled: tuple[str, ...] = ()
     with run.connection.transaction():
@@ -327,16 +356,42 @@ def _write(run: _Run, job: queue.Job, company: Company, found: _Found, seconds: 
                 profile=found.profile,
                 linkedin_page=found.contacts.linkedin_url if found.contacts is not None else None,
                 personal={contact.person.work_email for contact in people if contact.person.work_email},
-                now=run.now,
+                enriched_at=run.now if found.pages else None,
             )
             store_contacts(
                 run.connection, tenant_id=job.tenant_id, company_id=job.company_id, contacts=people, now=run.now
             )
-        state = "done" if found.profile is not None else "failed"
-        outcome = queue.Outcome(state, filled, found.degraded, len(people), seconds)  # type: ignore[arg-type]
+        if found.pages:  # a site that is down today said nothing against what it said before
+            store_evidence(
+                run.connection,
+                tenant_id=job.tenant_id,
+                company_id=job.company_id,
+                source="crawl",
+                items=found.items,
+                now=run.now,
+                replace=True,
+            )
+        outcome = queue.Outcome(
+            state="done" if found.pages else "failed",
+            filled=filled,
+            degraded=found.degraded,
+            contacts=len(people),
+            seconds=seconds,
+            attempts=found.attempts,
+            retry_at=found.retry_at,
+        )
         queue.finish(run.connection, job, outcome, now=run.now)
     return CompanyEnrichment(
-        job.company_id, company.name, found.domain, state, filled, found.degraded, len(people), found.pages, seconds
+        company_id=job.company_id,
+        name=company.name,
+        domain=found.domain,
+        state=outcome.state,
+        filled=filled,
+        degraded_reasons=found.degraded,
+        contacts=len(people),
+        pages=found.pages,
+        seconds=seconds,
+        retry_at=found.retry_at,
     )
 
 
@@ -353,8 +408,3 @@ def _summarise(run: _Run, report: EnrichmentReport) -> None:
     complete = sum(company.state == "done" for company in report.companies)
     message = f"Enriched {complete} of {len(report.companies)} companies; {report.queued} wait in the queue."
     run.say("enrich:summary", message, done=complete, worked_on=len(report.companies), queued=report.queued)
-
-
-def _finish_loop(work: Coroutine[Any, Any, _T]) -> _T:
-    """Run to the end from code that is not asynchronous."""
-    return asyncio.run(work)

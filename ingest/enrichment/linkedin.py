@@ -11,6 +11,7 @@ from typing import Any, Literal
 from ingest.domains import registrable_domain
 from ingest.enrichment.confirmation import identity
 from ingest.enrichment.sites import work_address
+from ingest.models.redaction import without_addresses
 from models_py.matching.names import name_key
 
 _LONGEST = 300  # characters of a name or a title
@@ -162,8 +163,9 @@ def _full_name(item: dict[str, Any]) -> str | None:
 
 
 def _clean(text: Any) -> str | None:
-    """One line without what Postgres' text cannot hold; None where nothing is left."""
+    """One line without what Postgres' text cannot hold, and without the addresses and numbers that people put into
+    their headlines; None where nothing is left."""
     if not isinstance(text, str):
         return None
-    plain = text.replace("\x00", " ").encode("utf-8", "replace").decode()
+    plain = without_addresses(text[: 10 * _LONGEST]).replace("\x00", " ").encode("utf-8", "replace").decode()
     return " ".join(plain.split())[:_LONGEST].strip() or None

@@ -15,27 +15,43 @@ from typing import Literal
 import psycopg
 
 _LOCK_CLASS = 4_927_003
+# After the first, second … attempt in a row at a site that could not be read; after the last, only when asked.
+RETRY_AFTER = tuple(dt.timedelta(days=days) for days in (1, 3, 9, 27))
 # The lock's second key, from the run's id: 28 bits, never negative, as pg_locks shows it.
 _LOCK_KEY = "('x' || left(md5({}), 7))::bit(28)::integer"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One company to enrich for a tenant."""
+    """One company to enrich for a tenant. ``attempts``: how often in a row its site could not be read."""
 
     tenant_id: int
     company_id: int
+    attempts: int = 0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a job. ``degraded``: sentences without personal data."""
+    """What came of a job.
+
+    Attributes:
+        degraded: sentences without personal data.
+        attempts: how often in a row its site could not be read, this time included.
+        retry_at: when it is tried again by itself.
+    """
 
     state: Literal["done", "failed"]
     filled: tuple[str, ...]
     degraded: tuple[str, ...]
     contacts: int
     seconds: float
+    attempts: int = 0
+    retry_at: dt.datetime | None = None
+
+
+def next_attempt(attempts: int, now: dt.datetime) -> dt.datetime | None:
+    """When a site that could not be read so many times in a row is tried again; None: not by itself any more."""
+    return now + RETRY_AFTER[attempts - 1] if attempts <= len(RETRY_AFTER) else None
 
 
 @contextmanager
@@ -70,7 +86,7 @@ def enqueue(
             " from (select company_id, min(position) as position from unnest(%s::bigint[]) with ordinality"
             " as asked (company_id, position) group by company_id) as wanted"
             " on conflict (tenant_id, company_id) do update set state = 'queued', reason = excluded.reason,"
-            " queued_at = excluded.queued_at, finished_at = null, run_id = null"
+            " queued_at = excluded.queued_at, retry_at = null, finished_at = null, run_id = null"
             " where known.state = 'failed' or (%s and known.state = 'done')",
             (tenant_id, reason, now, list(company_ids), again),
         ).rowcount
@@ -96,6 +112,19 @@ def recover(connection: psycopg.Connection) -> int:
     return len(tenants)
 
 
+def retry(connection: psycopg.Connection, *, now: dt.datetime) -> int:
+    """Put companies whose site could not be read back into the queue when their time has come; returns how many."""
+    with connection.transaction():
+        tenants = connection.execute(
+            "update raw.company_enrichment_runs set state = 'queued', queued_at = retry_at, retry_at = null,"
+            " run_id = null where state = 'failed' and retry_at <= %s returning tenant_id",
+            (now,),
+        ).fetchall()
+        if tenants:
+            _touch(connection, [tenant_id for (tenant_id,) in tenants])
+    return len(tenants)
+
+
 def claim(
     connection: psycopg.Connection,
     *,
@@ -110,7 +139,7 @@ def claim(
         " where state = 'queued' and tenant_id = %s and (%s::bigint[] is null or company_id = any(%s::bigint[]))"
         " order by queued_at, company_id limit 1 for update skip locked) as next"
         " where runs.tenant_id = next.tenant_id and runs.company_id = next.company_id"
-        " returning runs.tenant_id, runs.company_id",
+        " returning runs.tenant_id, runs.company_id, runs.attempts",
         (run_id, tenant_id, *(2 * [None if company_ids is None else list(company_ids)])),
     ).fetchone()
     return None if row is None else Job(*row)
@@ -120,13 +149,15 @@ def finish(connection: psycopg.Connection, job: Job, outcome: Outcome, *, now: d
     """Write what came of a job, within the caller's transaction."""
     connection.execute(
         "update raw.company_enrichment_runs set state = %s, filled = %s, degraded_reasons = %s, contacts = %s,"
-        " seconds = %s, finished_at = %s where tenant_id = %s and company_id = %s",
+        " seconds = %s, attempts = %s, retry_at = %s, finished_at = %s where tenant_id = %s and company_id = %s",
         (
             outcome.state,
             list(outcome.filled),
             list(outcome.degraded),
             outcome.contacts,
             outcome.seconds,
+            outcome.attempts,
+            outcome.retry_at,
             now,
             job.tenant_id,
             job.company_id,

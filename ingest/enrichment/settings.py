@@ -11,7 +11,6 @@ from typing import Literal
 from ingest.errors import IngestError
 
 Vendor = Literal["jina", "tavily", "apify", "verifier"]
-VENDORS: tuple[Vendor, ...] = ("jina", "tavily", "apify", "verifier")
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,8 @@ class VendorAccess:
         key_variable: the environment variable that would set the key, for that sentence.
         daily_cap: calls per tenant and UTC day; 0 switches the vendor off.
         cap_variable: the variable that sets the cap, for the note when it bites.
+        cost_usd: of one unit of what it charges for; None: unknown, and no dollars are counted.
+        cost_variable: the variable that sets that price.
     """
 
     base_url: str
@@ -31,13 +32,18 @@ class VendorAccess:
     key_variable: str
     daily_cap: int
     cap_variable: str
+    cost_usd: float | None = None
+    cost_variable: str = ""
 
 
 @dataclass(frozen=True)
 class VendorSettings:
     """The vendors' part of the environment, parsed and validated.
 
-    A vendor without a key is skipped, and the step that wanted it says so; nothing fails for want of one.
+    A vendor without a key is skipped, and the step that wanted it says so; nothing fails for want of one. What calls
+    cost is counted where a price is set (USD, 0-100), for no vendor tells it: ``ICP_JINA_COST_USD`` of a page,
+    ``ICP_TAVILY_COST_USD`` of a credit (a search is one, a page a fifth), ``ICP_APIFY_COST_USD`` of a person or company
+    that a run may return, ``ICP_VERIFIER_COST_USD`` of an address. Every attempt counts, with as much as it may cost.
 
     Attributes:
         jina: ``ICP_JINA_URL``, ``JINA_API_KEY``, ``ICP_JINA_DAILY_CAP`` (0-1,000,000; default 2,000): Jina Reader,
@@ -60,6 +66,8 @@ class VendorSettings:
         longest_wait: ``ICP_VENDOR_WAIT_S`` (0-60; default 5): a vendor that asks (Retry-After) to be left alone for
             longer is left alone for this run.
         run_now_limit: ``RUN_NOW_LIMIT`` (1-100; default 10): companies enriched at once; the rest waits for the night.
+        cost_per_day_usd: ``ICP_VENDOR_COST_PER_DAY_USD`` (0-1,000,000): per tenant and UTC day, of all vendors with a
+            price together; None (default): no such cap.
     """
 
     jina: VendorAccess
@@ -75,6 +83,7 @@ class VendorSettings:
     actor_seconds: float = 300.0
     longest_wait: float = 5.0
     run_now_limit: int = 10
+    cost_per_day_usd: float | None = None
 
     def access(self, vendor: Vendor) -> VendorAccess:
         """How one vendor is used."""
@@ -99,6 +108,7 @@ class VendorSettings:
             actor_seconds=_number(env, "ICP_APIFY_TIMEOUT_S", cls.actor_seconds, 10, 310),
             longest_wait=_number(env, "ICP_VENDOR_WAIT_S", cls.longest_wait, 0, 60),
             run_now_limit=int(_number(env, "RUN_NOW_LIMIT", cls.run_now_limit, 1, 100)),
+            cost_per_day_usd=_dollars(env, "ICP_VENDOR_COST_PER_DAY_USD", 1_000_000),
         )
 
 
@@ -115,7 +125,13 @@ def _access(env: Mapping[str, str], prefix: str, usual_url: str, key_variable: s
         key_variable=key_variable if url else f"{prefix}_URL and {key_variable}",
         daily_cap=int(_number(env, f"{prefix}_DAILY_CAP", cap, 0, 1_000_000)),
         cap_variable=f"{prefix}_DAILY_CAP",
+        cost_usd=_dollars(env, f"{prefix}_COST_USD", 100),
+        cost_variable=f"{prefix}_COST_USD",
     )
+
+
+def _dollars(env: Mapping[str, str], name: str, high: float) -> float | None:
+    return _number(env, name, 0.0, 0, high) if env.get(name) else None
 
 
 def _actor(env: Mapping[str, str], name: str, usual: str) -> str:

@@ -14,6 +14,7 @@ from ingest.enrichment.settings import VendorSettings
 from ingest.enrichment.vendor import FailureKind, Manners, Pause, VendorClient, VendorFailure
 
 MOST_URLS = 20  # of one call of /extract, by its documentation
+_CREDITS_PER_PAGE = 0.2  # likewise, at its basic depth; a basic search is one
 IN_PARALLEL = 3
 _LIMITS = frozenset({429, 432, 433})  # rate, plan, pay-as-you-go
 _EXTRACT = Manners(seconds=30.0, most_bytes=20_000_000, limits=_LIMITS)
@@ -53,7 +54,9 @@ class TavilyClient(VendorClient):
 
     async def _extract(self, urls: list[str]) -> dict[str, ReadPage | VendorFailure]:
         async with self._gate:
-            answer = await self._call("POST", "/extract", manners=_EXTRACT, body={"urls": urls})
+            answer = await self._call(
+                "POST", "/extract", manners=_EXTRACT, body={"urls": urls}, units=_CREDITS_PER_PAGE * len(urls)
+            )
         if isinstance(answer, VendorFailure):
             return dict.fromkeys(urls, answer)
         try:

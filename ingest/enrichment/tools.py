@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -13,6 +14,7 @@ import psycopg
 
 from ingest.crawl.browser import ChromiumRenderer
 from ingest.crawl.cache import PostgresCache
+from ingest.crawl.extract import IndustryVocabulary, extract
 from ingest.crawl.extract import profile as extract_profile
 from ingest.crawl.fetching import Fetcher
 from ingest.crawl.page import Page
@@ -29,6 +31,7 @@ from ingest.enrichment.readers import JinaReader, TavilyReader
 from ingest.enrichment.settings import VendorSettings
 from ingest.enrichment.tavily import TavilyClient
 from ingest.enrichment.verifier import VerifierClient
+from ingest.evidence import EvidenceItem
 from warehouse.connection import Warehouse
 
 
@@ -40,6 +43,7 @@ class Tools:
         crawl: the site of a registrable domain.
         fetch_home: its home page alone.
         profile: what pages say of the company itself.
+        evidence: the facts that pages of a company of this name give, by rules alone.
         search: None: there is none to ask.
         skipped: which vendors are not used for want of a key, in sentences.
     """
@@ -47,6 +51,7 @@ class Tools:
     crawl: Callable[[str], Awaitable[SiteCrawl]]
     fetch_home: FetchHome
     profile: Callable[[Sequence[Page]], CompanyFacts]
+    evidence: Callable[[Sequence[Page], str], list[EvidenceItem]]
     search: Search | None
     apify: ApifyClient
     verifier: VerifierClient
@@ -80,6 +85,13 @@ def standard_tools(
     vendors = settings or VendorSettings.from_environment()
     crawling = crawl_settings or CrawlSettings.from_environment()
 
+    @functools.cache
+    def vocabulary() -> IndustryVocabulary:
+        return IndustryVocabulary.load(connection)
+
+    def evidence(pages: Sequence[Page], name: str) -> list[EvidenceItem]:
+        return extract(pages, vocabulary=vocabulary(), company_name=name)
+
     @asynccontextmanager
     async def open_tools(tenant_id: int) -> AsyncIterator[Tools]:
         budget = Budget(connection, tenant_id=tenant_id, settings=vendors, now=now, progress=progress)
@@ -102,6 +114,7 @@ def standard_tools(
                         crawl=crawler.crawl,
                         fetch_home=crawler.fetch_home,
                         profile=extract_profile,
+                        evidence=evidence,
                         search=tavily.search if tavily.unusable() is None else None,
                         apify=apify,
                         verifier=verifier,

@@ -141,14 +141,15 @@ class VendorClient:
         manners: Manners,
         headers: Mapping[str, str] | None = None,
         body: Any = None,
+        units: float = 1.0,
     ) -> VendorAnswer | VendorFailure:
-        """Ask once, and once more where that may help. Every attempt counts against the cap."""
+        """Ask once, and once more where that may help. Every attempt counts against the caps, with its ``units``."""
         missing = self.unusable()
         if missing is not None:
             return missing
         result: VendorAnswer | VendorFailure | None = None
         for attempt in (1, 2):
-            refusal = self._budget.reserve(self.vendor)
+            refusal = self._budget.reserve(self.vendor, units)
             if refusal is not None:
                 # A cap that bites between the attempts must not hide why the first one failed.
                 return result or VendorFailure(self.vendor, "cap", refusal)

@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -186,24 +186,19 @@ class Gatherer:
             if site.domain is None:
                 without[site.tenant_id].append(site.company_id)
         found: dict[tuple[int, int], tuple[str | None, str]] = {}
-        for tenant_id, company_ids in without.items():
-            for company_id in company_ids:
-                found[tenant_id, company_id] = (None, "no website is known")
-            if self.tools_on is not None:
+        if self.tools_on is not None:
+            open_tools = self.tools_on(connection)
+            for tenant_id, company_ids in without.items():
                 for answer in resolve_companies(
-                    connection,
-                    tenant_id=tenant_id,
-                    company_ids=company_ids,
-                    open_tools=self.tools_on(connection),
-                    now=self.now,
+                    connection, tenant_id=tenant_id, company_ids=company_ids, open_tools=open_tools, now=self.now
                 ):
                     found[tenant_id, answer.company_id] = (answer.domain, answer.reason)
         known = []
         for site in due:
-            domain, reason = (
-                (site.domain, "") if site.domain else found.get((site.tenant_id, site.company_id), (None, ""))
-            )
-            known.append(DueSite(site.tenant_id, site.company_id, site.name, domain, site.role))
+            domain, reason = site.domain, ""
+            if domain is None:
+                domain, reason = found.get((site.tenant_id, site.company_id), (None, "no website is known"))
+            known.append(replace(site, domain=domain))
             if domain is None:
                 self._note(connection, site, report, reason=reason)
         return known
@@ -241,6 +236,16 @@ class Gatherer:
                     company_id=site.company_id,
                     source="user_site" if site.role == "own" else "seed_site",
                     items=items,
+                    now=self.now,
+                    replace=True,
+                )
+                # It may have been read before as a look-alike, and each fact counts once.
+                report.changed += store_evidence(
+                    connection,
+                    tenant_id=site.tenant_id,
+                    company_id=site.company_id,
+                    source="crawl",
+                    items=[],
                     now=self.now,
                     replace=True,
                 )

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
+from ingest.domains import registrable_domain
 from ingest.intake import fields, values
 from ingest.intake.fields import (
     Amount,
@@ -93,21 +94,19 @@ class Customer(Part):
     reason: Text = described(None, "in a line: why it is a good one, or why it was lost", "reason", "why", "notes")
     stands_for: ClassVar[str | None] = "name"
 
-    @classmethod
-    def from_plain(cls, given: Any) -> dict[str, Any]:
-        """``Acme — acme.com (reason)``."""
-        return dict(fields.entry_from_text(given)) if isinstance(given, str) else {"name": given}
-
     @model_validator(mode="before")
     @classmethod
     def _fill(cls, given: Any) -> Any:
-        """A website in the place of a name is both."""
+        """``Acme — acme.com (reason)`` is an entry, and a website in the place of a name is both."""
+        if isinstance(given, str):
+            given = fields.entry_from_text(given)
         if not isinstance(given, Mapping):
             return given
         keys = {key: given[key] for key in given if key in cls.known()}
         name = next((keys[key] for key in ("name", "seed_name", "company_name", "company") if keys.get(key)), None)
         site = next((keys[key] for key in ("website", "domain", "url", "site") if keys.get(key)), None)
-        if isinstance(name, str) and not site and re.fullmatch(r"(https?://)?[\w-]+(\.[\w-]+)+/?", name.strip()):
+        looks_so = isinstance(name, str) and re.fullmatch(r"(https?://)?[\w-]+(\.[\w-]+)+/?", name.strip())
+        if looks_so and not site and registrable_domain(name):
             return {**given, "domain": name}
         return given
 

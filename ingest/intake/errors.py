@@ -21,4 +21,4 @@ class IntakeError(IngestError):
         shown = list(self.problems[:_SHOWN])
         if len(self.problems) > _SHOWN:
             shown.append(f"… and {len(self.problems) - _SHOWN} more.")
-        super().__init__("\n".join(shown))
+        super().__init__(*shown)

@@ -21,7 +21,7 @@ from ingest.intake.reading import check
 from models_py.matching.names import name_key
 from warehouse.tenants import Tenant
 
-_LOCK: Final = 4_927_003
+_LOCK: Final = 4_927_004
 """Of advisory locks: one intake of a tenant at a time."""
 
 
@@ -54,17 +54,20 @@ def store_intake(
     submitted_by: str,
     now: dt.datetime,
     merge: bool = False,
+    load_id: int | None = None,
 ) -> IntakeReport:
     """Check a payload and store it as the tenant's next version, with seeds, evidence and flow state.
 
     Args:
         payload: of either shape, parsed.
         merge: add to the latest version instead of replacing it; the payload may ask for it too.
+        load_id: the row of ``raw.loads`` that it came with; None: through the inbox.
 
     Raises:
         IntakeError: the payload cannot be used; nothing was written.
     """
-    understood = understand({**check(payload), "merge": True} if merge else payload)
+    payload = check(payload)
+    understood = understand({**payload, "merge": True} if merge else payload)
     with connection.transaction():
         connection.execute("select pg_advisory_xact_lock(%s, %s)", (_LOCK, tenant.tenant_id))
         latest = _latest(connection, tenant.tenant_id)
@@ -82,12 +85,18 @@ def store_intake(
             version=version,
             submitted_by=submitted_by,
             now=now,
-            payload=check(payload),
+            payload=payload,
             understood=understood,
             digest=digest,
+            load_id=load_id,
         )
-        _store_seeds(connection, tenant.tenant_id, version, understood.answers)
-        items = _store_evidence(connection, tenant, understood.answers, now)
+        # All at once, in one order: tenants that name one another at the same moment would wait for one another.
+        answers = understood.answers
+        own = (answers.advanced.your_business.company_name or tenant.name, answers.website)
+        seeds = [(customer.name, customer.domain) for customer in (*answers.best_customers, *answers.lost_or_churned)]
+        own_company, *companies = ensure_companies(connection, [own, *seeds])
+        _store_seeds(connection, tenant.tenant_id, version, answers, companies)
+        items = _store_evidence(connection, tenant, answers, own_company, now)
         connection.execute(
             "insert into raw.icp_flow (tenant_id, state, response_id, since, intake_saved_at)"
             " values (%s, 'intake_saved', %s, %s, %s) on conflict (tenant_id) do update set state = excluded.state,"
@@ -151,10 +160,12 @@ def _insert(
     payload: dict[str, Any],
     understood: Understood,
     digest: str,
+    load_id: int | None,
 ) -> int:
     row = connection.execute(
         "insert into raw.icp_intake_responses (tenant_id, version, submitted_by, submitted_at, payload, answers,"
-        " answers_hash, is_low_confidence, notes) values (%s, %s, %s, %s, %s, %s, %s, %s, %s) returning response_id",
+        " answers_hash, is_low_confidence, notes, load_id)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning response_id",
         (
             tenant_id,
             version,
@@ -165,17 +176,23 @@ def _insert(
             digest,
             understood.is_low_confidence,
             list(understood.notes),
+            load_id,
         ),
     ).fetchone()
     assert row is not None
     return int(row[0])
 
 
-def _store_seeds(connection: psycopg.Connection, tenant_id: int, version: int, answers: Answers) -> None:
-    """Seeds of this version, one row per kind and company over all versions; the others are no longer active."""
+def _store_seeds(
+    connection: psycopg.Connection, tenant_id: int, version: int, answers: Answers, companies: list[int]
+) -> None:
+    """Seeds of this version, one row per kind and company over all versions; the others are no longer active.
+
+    Args:
+        companies: of the best and then the lost customers, in their order.
+    """
     named = [("best", customer) for customer in answers.best_customers]
     named += [("lost", customer) for customer in answers.lost_or_churned]
-    companies = ensure_companies(connection, [(customer.name, customer.domain) for _, customer in named])
     columns: list[list[Any]] = [
         [kind for kind, _ in named],
         [company_key(customer.name, customer.domain) for _, customer in named],
@@ -239,10 +256,10 @@ def _store_seeds(connection: psycopg.Connection, tenant_id: int, version: int, a
         _touch(connection, "raw.match_decisions", tenant_id)
 
 
-def _store_evidence(connection: psycopg.Connection, tenant: Tenant, answers: Answers, now: dt.datetime) -> int:
+def _store_evidence(
+    connection: psycopg.Connection, tenant: Tenant, answers: Answers, company_id: int, now: dt.datetime
+) -> int:
     """What the answers say, on the tenant's own company; what earlier versions said goes."""
-    name = answers.advanced.your_business.company_name or tenant.name
-    (company_id,) = ensure_companies(connection, [(name, answers.website)])
     moved = connection.execute(
         "delete from raw.icp_evidence where tenant_id = %s and source = 'intake' and company_id <> %s",
         (tenant.tenant_id, company_id),

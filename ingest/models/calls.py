@@ -48,8 +48,7 @@ def record_call(connection: psycopg.Connection, call: ModelCall) -> None:
     """Append a call to the log."""
     connection.execute(
         "insert into raw.model_calls (tenant_id, purpose, model, prompt_tokens, completion_tokens, cost_usd,"
-        " latency_ms,"
-        " outcome, detail, called_at, run_id) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        " latency_ms, outcome, detail, called_at, run_id) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             call.tenant_id,
             call.purpose,

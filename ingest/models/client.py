@@ -24,11 +24,10 @@ from ingest.models.tracing import Tracer
 Schema = TypeVar("Schema", bound=pydantic.BaseModel)
 
 # Strict schemas know only a part of JSON Schema; pydantic checks the rest afterwards.
-_DROPPED_WORDS = (
-    "title default examples minLength maxLength pattern format minimum maximum exclusiveMinimum exclusiveMaximum"
-    " multipleOf"
-    " minItems maxItems uniqueItems"
-)
+_DROPPED_WORDS = """
+title default examples minLength maxLength pattern format minimum maximum exclusiveMinimum exclusiveMaximum multipleOf
+minItems maxItems uniqueItems
+"""
 _DROPPED = frozenset(_DROPPED_WORDS.split())
 _CHARACTERS_PER_TOKEN = 3  # low on purpose: what is reserved against a cap is rather too much
 
@@ -56,9 +55,6 @@ class ModelClient:
     Args:
         connection: where calls are logged. Give it one that commits by itself, so that the log outlives a rollback.
         sleep: how to wait before another attempt.
-
-    Raises:
-        IngestError: never; ``ModelSettings`` has validated what could be wrong.
     """
 
     def __init__(
@@ -156,8 +152,7 @@ class ModelClient:
                 max_completion_tokens=self.settings.max_output_tokens,
             )
             usage = completion.usage
-            prompt = usage.prompt_tokens if usage else None
-            completed = usage.completion_tokens if usage else None
+            prompt, completed = (_tokens(usage, name) for name in ("prompt_tokens", "completion_tokens"))
             return _Attempt(_read(completion, schema), prompt, completed)
         except openai.APIStatusError as error:
             again = (
@@ -169,7 +164,7 @@ class ModelClient:
             return _Attempt(Answer("failed", None, f"no answer within {self.settings.timeout_seconds:g} s"), wait=0.0)
         except openai.APIConnectionError as error:
             return _Attempt(Answer("failed", None, f"no connection: {error.__cause__ or error.message}"), wait=0.0)
-        except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:
+        except (openai.OpenAIError, ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
             # A server that answers 200 with something else than a completion.
             return _Attempt(Answer("invalid", None, f"not a completion: {type(error).__name__}: {error}"))
 
@@ -222,7 +217,7 @@ def _read(completion: Any, schema: type[Schema]) -> Answer[Schema]:
         return Answer("invalid", None, "an answer without choices")
     choice = completion.choices[0]
     if choice.message.refusal:
-        return Answer("refused", None, choice.message.refusal)
+        return Answer("refused", None, str(choice.message.refusal))
     if choice.finish_reason == "length":
         return Answer("truncated", None, "the answer was cut at the limit of output tokens")
     if choice.finish_reason == "content_filter":
@@ -234,6 +229,12 @@ def _read(completion: Any, schema: type[Schema]) -> Answer[Schema]:
     except pydantic.ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'answer'}: {e['msg']}" for e in error.errors()[:3])
         return Answer("invalid", None, f"not of the schema: {problems}")
+
+
+def _tokens(usage: Any, name: str) -> int | None:
+    """What a server says it used; None where that is no number of tokens."""
+    said = getattr(usage, name, None)
+    return said if type(said) is int and 0 <= said <= 2**31 - 1 else None
 
 
 def _retry_after(error: openai.APIStatusError) -> float:

@@ -83,6 +83,7 @@ LEADS = Entity(
         Field("created_at", "timestamp", "when the lead came in"),
         Field("first_contact_at", "timestamp", "first outreach, where activities do not tell"),
         Field("deleted_at", "timestamp", "set: the lead is left out everywhere"),
+        Field("updated_at", "timestamp", "of this version of the row: an older one never overwrites a newer one"),
         Field("title", "text", "job title"),
         Field("industry", "text", "industry in the source's words"),
         Field("employee_count", "integer", "head-count of the company", low=0, high=10_000_000),
@@ -116,6 +117,7 @@ ACTIVITIES = Entity(
         Field("action", "action", "one of " + ", ".join(ACTIONS), required=True),
         Field("occurred_at", "timestamp", "when", required=True),
         Field("content_snapshot", "json", "what was sent: subject, pain_points, cta, word_count, …"),
+        Field("updated_at", "timestamp", "of this version of the row: an older one never overwrites a newer one"),
     ),
 )
 SCORE_SNAPSHOTS = Entity(

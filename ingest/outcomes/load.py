@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-import hashlib
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
 from ingest.errors import IngestError
-from ingest.outcomes.entities import ENTITIES, LEADS, Entity
+from ingest.files import postgres
+from ingest.files.source import batches
+from ingest.outcomes import watermarks
+from ingest.outcomes.entities import LEADS, Entity
+from ingest.outcomes.extracts import mark_gone
+from ingest.outcomes.inputs import Inputs, KnownInput, NewInput
 from ingest.outcomes.loading import Counts, Loader
-from ingest.outcomes.mapping import Mapping, TenantColumn, read_mapping
-from ingest.outcomes.parsing import Parser
-from ingest.outcomes.reading import SourceFile, batches, checksum, open_source
-from warehouse import bulk, tenants
+from ingest.outcomes.mapping import read_mapping
+from warehouse import bulk, logs
 from warehouse.connection import Warehouse
+from warehouse.suppression import Suppressions
+
+log = logging.getLogger(__name__)
 
 KIND = "outcomes"
 
 
 @dataclass(frozen=True)
 class FileReport:
-    """What became of one file. ``status``: loaded, or unchanged (it was loaded before, nothing was done)."""
+    """What became of one file or query.
+
+    Attributes:
+        status: loaded, or unchanged (as it was loaded before).
+        note: what else is to be said, in a sentence.
+    """
 
     entity: str
     file: str
@@ -33,6 +45,7 @@ class FileReport:
     counts: Counts
     seconds: float
     load_id: int
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,8 +57,8 @@ class LoadReport:
 
     @property
     def changed(self) -> bool:
-        """Whether any row was inserted or updated."""
-        return any(file.counts.inserted or file.counts.updated for file in self.files)
+        """Whether any row was inserted, updated or marked as deleted."""
+        return any(file.counts.inserted or file.counts.updated or file.counts.gone for file in self.files)
 
 
 Progress = Callable[[str, str, int, int], None]
@@ -58,12 +71,14 @@ def load_outcomes(
     *,
     run_id: str | None = None,
     again: bool = False,
+    however_many_gone: bool = False,
     progress: Progress | None = None,
 ) -> LoadReport:
-    """Load the files of a mapping that are new or changed, and remember the mapping for later runs.
+    """Load what is new or changed in the files and queries of a mapping, and remember it for later runs.
 
     Args:
-        again: load also files that were loaded before as they are.
+        again: load also files that were loaded before as they are, and queries from their beginning.
+        however_many_gone: mark leads as deleted that a full extract lacks, also if they are many.
 
     Raises:
         IngestError: the mapping or one of its files cannot be used. All files are checked before any is
@@ -73,14 +88,16 @@ def load_outcomes(
     mapping_path = mapping_path.absolute()
     mapping = read_mapping(mapping_path)
     with warehouse.connect(autocommit=True, application="icp load") as connection, ExitStack() as opened:
-        source = _Source(connection, mapping, mapping_path, run_id)
-        source.refuse_taken_name()
-        files: list[_New | _Known] = []
-        for entity, path in source.files():
-            known = None if again else source.known(entity, path)
-            files.append(known or opened.enter_context(source.open(entity, path)))
-        source.register()
-        reports = [source.load(file, progress) for file in files]
+        inputs = Inputs(connection, mapping, mapping_path)
+        suppressions = Suppressions.read(connection, warehouse.settings)
+        source = _Source(connection, inputs, run_id, suppressions, however_many_gone)
+        source.refuse_taken_name(mapping_path)
+        found = inputs.open_all(opened, again=again)
+        source.register(mapping_path)
+        reports = []
+        for number, file in enumerate(found):
+            ends_extract = file.entity is LEADS and all(other.entity is not LEADS for other in found[number + 1 :])
+            reports.append(source.load(file, progress, ends_extract=ends_extract))
         bulk.analyze_changed(connection, "raw")
     return LoadReport(mapping.name, tuple(reports))
 
@@ -93,116 +110,74 @@ def close_interrupted_loads(connection: psycopg.Connection) -> int:
     ).rowcount
 
 
-@dataclass(frozen=True)
-class _New:
-    """A file that was checked against the mapping and can be loaded."""
-
-    entity: Entity
-    name: str
-    checksum: str
-    content: SourceFile
-    parser: Parser
-
-
-@dataclass(frozen=True)
-class _Known:
-    """A file that was loaded before as it is."""
-
-    entity: Entity
-    path: Path
-    name: str
-    load_id: int
-
-
 class _Source:
-    """One mapping at work on one connection (in autocommit mode)."""
+    """One mapping being loaded on one connection (in autocommit mode)."""
 
     def __init__(
-        self, connection: psycopg.Connection, mapping: Mapping, mapping_path: Path, run_id: str | None
+        self,
+        connection: psycopg.Connection,
+        inputs: Inputs,
+        run_id: str | None,
+        suppressions: Suppressions,
+        however_many_gone: bool,
     ) -> None:
         self.connection = connection
-        self.mapping = mapping
-        self.path = mapping_path
+        self.mapping = inputs.mapping
+        self.inputs = inputs
         self.run_id = run_id
-        known = tenants.list_tenants(connection)
-        self.tenants = {key: t.tenant_id for t in known for key in (t.external_id, t.slug)}
-        if isinstance(mapping.tenant, TenantColumn):
-            assert mapping.timezone is not None  # the mapping's own check
-            self.timezone = mapping.timezone
-        else:
-            tenant = tenants.get(connection, mapping.tenant)
-            self.timezone = mapping.timezone or tenant.timezone
+        self.suppressions = suppressions
+        self.however_many_gone = however_many_gone
+        self.extract: list[int] = []  # loads that the leads of a full extract came with
 
-    def files(self) -> list[tuple[Entity, Path]]:
-        """Entities and their files, in loading order."""
-        found: list[tuple[Entity, Path]] = []
-        for entity in ENTITIES:
-            mapped = self.mapping.entity(entity)
-            for pattern in mapped.files if mapped else ():
-                paths = sorted(self.path.parent.glob(pattern)) if _is_glob(pattern) else [self.path.parent / pattern]
-                if not paths:
-                    raise IngestError(f"No file matches {pattern!r} beside the mapping ({self.path.parent}).")
-                found.extend((entity, path) for path in paths)
-        return found
-
-    def refuse_taken_name(self) -> None:
+    def refuse_taken_name(self, path: Path) -> None:
         """Raise IngestError if another mapping has the name: their loads and rejects would be filed as one."""
         row = self.connection.execute(
             "select mapping_path from raw.sources where source = %s", (self.mapping.name,)
         ).fetchone()
-        if row and row[0] != str(self.path) and Path(row[0]).exists():
+        if row and row[0] != str(path) and Path(row[0]).exists():
             raise IngestError(
-                f"The source name {self.mapping.name!r} belongs to {row[0]} already; give {self.path} another name."
+                f"The source name {self.mapping.name!r} belongs to {row[0]} already; give {path} another name."
             )
 
-    def register(self) -> None:
-        """Remember the mapping, so that runs load what is new in its files."""
+    def register(self, path: Path) -> None:
+        """Remember the mapping, so that runs load what is new in its files and queries."""
         self.connection.execute(
             "insert into raw.sources (source, kind, mapping_path) values (%s, %s, %s)"
             " on conflict (source) do update set mapping_path = excluded.mapping_path",
-            (self.mapping.name, KIND, str(self.path)),
+            (self.mapping.name, KIND, str(path)),
         )
 
-    def known(self, entity: Entity, path: Path) -> _Known | None:
-        """The last load of a file, if it was of this very content under this very mapping."""
-        name = _relative(path, self.path.parent)
-        row = self.connection.execute(
-            "select load_id, checksum from raw.loads where source = %s and entity = %s and file = %s"
-            " and status = 'done' order by load_id desc limit 1",
-            (self.mapping.name, entity.name, name),
-        ).fetchone()
-        same = row is not None and row[1] == self._checksum(entity, path)
-        return _Known(entity, path, name, row[0]) if row is not None and same else None
+    def load(self, file: NewInput | KnownInput, progress: Progress | None, *, ends_extract: bool) -> FileReport:
+        """Load one file in one transaction, unless it was loaded before and nothing in it waits.
+
+        Args:
+            ends_extract: it is the last one with leads, so that afterwards it is known which are gone.
+        """
+        began = time.monotonic()
+        if self.inputs.has_waited_enough(file):
+            with self.inputs.reopened(file) as opened:
+                return self.load(opened, progress, ends_extract=ends_extract)
+        note: str | None = None
+        if isinstance(file, KnownInput):
+            status, load_id, counts = "unchanged", file.load_id, Counts()
+            with self.connection.transaction():
+                counts.gone, note = self._mark_gone(file.entity, load_id, ends_extract)
+        else:
+            status, load_id = "loaded", self._begin(file)
+            with self._filed(file.entity, load_id) as results, self.connection.transaction():
+                counts = self._load(file, load_id, progress)
+                counts.gone, note = self._mark_gone(file.entity, load_id, ends_extract)
+                self._end(load_id, counts, note)
+                results.update(vars(counts))
+        return FileReport(file.entity.name, file.name, status, counts, time.monotonic() - began, load_id, note)
 
     @contextmanager
-    def open(self, entity: Entity, path: Path) -> Iterator[_New]:
-        """Check a file: readable, and with the columns that the mapping names."""
-        with open_source(path, encoding=self.mapping.encoding, delimiter=self.mapping.delimiter) as content:
-            parser = Parser(
-                entity,
-                self.mapping,
-                header=content.header,
-                file_name=content.name,
-                tenants=self.tenants,
-                timezone=self.timezone,
-            )
-            yield _New(entity, _relative(path, self.path.parent), self._checksum(entity, path), content, parser)
-
-    def load(self, file: _New | _Known, progress: Progress | None) -> FileReport:
-        """Load one file in one transaction, unless it was loaded before and nothing in it waits."""
-        began = time.monotonic()
-        if isinstance(file, _Known):
-            if not self._leads_came_for(file.load_id):
-                return FileReport(
-                    file.entity.name, file.name, "unchanged", Counts(), time.monotonic() - began, file.load_id
-                )
-            with self.open(file.entity, file.path) as opened:
-                return self.load(opened, progress)
-        load_id = self._begin(file)
+    def _filed(self, entity: Entity, load_id: int) -> Iterator[dict[str, Any]]:
+        """Log a load, and say in ``raw.loads`` why it failed if it does."""
+        told = {"source": self.mapping.name, "entity": entity.name, "tenant": self.inputs.tenant}
         try:
-            with self.connection.transaction():
-                counts = self._load(file, load_id, progress)
-                self._end(load_id, counts)
+            with logs.span(log, "load", load_id=load_id, **told) as results:
+                yield results
         except Exception as error:
             self.connection.execute(
                 "update raw.loads set status = 'failed', finished_at = clock_timestamp(), message = %s"
@@ -210,9 +185,22 @@ class _Source:
                 (str(error)[:2000], load_id),
             )
             raise
-        return FileReport(file.entity.name, file.name, "loaded", counts, time.monotonic() - began, load_id)
 
-    def _load(self, file: _New, load_id: int, progress: Progress | None) -> Counts:
+    def _mark_gone(self, entity: Entity, load_id: int, ends_extract: bool) -> tuple[int, str | None]:
+        """Mark leads that are gone, once all files of a full extract are loaded; how many, or why none."""
+        part = self.mapping.entity(entity)
+        if part is None or not part.full_extract:
+            return 0, None
+        self.extract.append(load_id)
+        if not ends_extract:
+            return 0, None
+        return mark_gone(
+            self.connection, self.mapping.name, self.extract, load_id=load_id, however_many=self.however_many_gone
+        )
+
+    def _load(self, file: NewInput, load_id: int, progress: Progress | None) -> Counts:
+        part = self.mapping.entity(file.entity)
+        assert part is not None
         with self.connection.cursor() as cursor:
             loader: Loader | None = None
             for batch in batches(file.content):
@@ -224,35 +212,27 @@ class _Source:
                     file=file.name,
                     load_id=load_id,
                     columns=parsed.good.columns,
+                    suppressions=self.suppressions,
+                    complete=file.window is None,
+                    full_extract=part.full_extract,
                 )
                 loader.stage(parsed)
+                if file.window and isinstance(file.content, postgres.QueryFile):
+                    loader.stage_marks(file.content.marks(batch.frame))
                 if progress:
                     progress(file.entity.name, file.name, loader.counts.read, file.content.rows)
             counts = loader.finish() if loader else Counts()
+            if loader and file.window:
+                window, highest, waiting = file.window, loader.highest_mark(), loader.lowest_waiting_mark()
+                mark = window.mark.after(window.begin, highest, waiting, load_id)
+                watermarks.remember(self.connection, self.mapping.name, file.entity.name, file.checksum, mark)
         if counts.read != file.content.rows:  # a difference would be a loss
             raise IngestError(
                 f"{file.name}: {file.content.rows} rows were counted and {counts.read} read; nothing was loaded."
             )
         return counts
 
-    def _checksum(self, entity: Entity, path: Path) -> str:
-        """Of the file and of everything that decides how it is read."""
-        part = self.mapping.entity(entity)
-        assert part is not None
-        settings = self.mapping.model_copy(update={other.name: None for other in ENTITIES})
-        said = f"{checksum(path)}\n{settings.model_dump_json()}\n{part.model_dump_json()}\n{self.timezone}"
-        return hashlib.sha256(said.encode()).hexdigest()
-
-    def _leads_came_for(self, load_id: int) -> bool:
-        """Whether rows of that load wait for a lead, and leads have come since."""
-        row = self.connection.execute(
-            "select exists (select from raw.loads as last join raw.loads as newer on newer.load_id > last.load_id"
-            " where last.load_id = %s and last.rows_waiting > 0 and newer.entity = %s and newer.rows_inserted > 0)",
-            (load_id, LEADS.name),
-        ).fetchone()
-        return row is not None and bool(row[0])
-
-    def _begin(self, file: _New) -> int:
+    def _begin(self, file: NewInput) -> int:
         row = self.connection.execute(
             "insert into raw.loads (source, entity, file, checksum, status, run_id)"
             " values (%s, %s, %s, %s, 'running', %s) returning load_id",
@@ -261,11 +241,11 @@ class _Source:
         assert row is not None
         return int(row[0])
 
-    def _end(self, load_id: int, counts: Counts) -> None:
+    def _end(self, load_id: int, counts: Counts, note: str | None) -> None:
         self.connection.execute(
             "update raw.loads set status = 'done', finished_at = clock_timestamp(), rows_read = %s,"
-            " rows_inserted = %s, rows_updated = %s, rows_unchanged = %s, rows_rejected = %s, rows_waiting = %s"
-            " where load_id = %s",
+            " rows_inserted = %s, rows_updated = %s, rows_unchanged = %s, rows_rejected = %s, rows_waiting = %s,"
+            " rows_suppressed = %s, rows_older = %s, rows_gone = %s, message = %s where load_id = %s",
             (
                 counts.read,
                 counts.inserted,
@@ -273,14 +253,10 @@ class _Source:
                 counts.unchanged,
                 counts.rejected,
                 counts.waiting,
+                counts.suppressed,
+                counts.older,
+                counts.gone,
+                note,
                 load_id,
             ),
         )
-
-
-def _is_glob(pattern: str) -> bool:
-    return any(mark in pattern for mark in "*?[")
-
-
-def _relative(path: Path, base: Path) -> str:
-    return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)

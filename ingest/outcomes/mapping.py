@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
-import zoneinfo
+import re
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
-from ingest.errors import IngestError
+from ingest.mapping_files import known_encoding, read_mapping_file
 from ingest.outcomes.entities import ENTITIES, JSON_GROUPS, SCORE_SNAPSHOTS, Entity
+from warehouse import tenants
 
 _SCORE_FIELDS = {field.name for field in SCORE_SNAPSHOTS.fields} - {"lead_id", "scored_at"}
 
@@ -25,7 +26,9 @@ class Column(BaseModel):
         values: translations of single values, compared without regard to case and outer spaces; into an empty
             text: the value says nothing.
         otherwise: what becomes of a value that ``values`` does not list.
-        formats: date formats, tried in order (``iso``, ``epoch`` or strptime codes); default: the mapping's.
+        formats: date formats, tried in order (``iso``, ``epoch`` or strptime codes); default: the mapping's. Dates
+            of formats that have types (Parquet, Postgres) need none.
+        optional: a file may lack the column; its rows then say nothing there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,6 +37,7 @@ class Column(BaseModel):
     values: dict[str, str] | None = None
     otherwise: Literal["keep", "reject", "empty"] = "keep"
     formats: tuple[str, ...] | None = None
+    optional: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -47,24 +51,99 @@ class Column(BaseModel):
         return self
 
 
-class EntityMapping(BaseModel):
-    """The files of one entity and their columns.
+class Watermark(BaseModel):
+    """What is new in a query's rows.
 
     Attributes:
-        files: path or glob, relative to the mapping file; or several.
-        columns: field → column.
-        attributes: extra attributes of a lead, by name → column; rates are learned for each.
+        column: of the query; a date, a timestamp or a whole number that only grows.
+        lag: how far before the highest value that was read the next load begins, because rows become visible late:
+            ``2 hours`` (default: 1 hour), or a number (default: 1000).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    files: tuple[str, ...]
+    column: str
+    lag: str | None = None
+
+    @field_validator("lag")
+    @classmethod
+    def _known_lag(cls, lag: str | None) -> str | None:
+        if lag is not None and not lag.isdecimal():
+            duration(lag)
+        return lag
+
+
+class Postgres(BaseModel):
+    """Another Postgres that queries go to.
+
+    Attributes:
+        dsn_env: the environment variable that holds the connection string. It is read from there alone.
+        timeout: of each query.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    dsn_env: str
+    timeout: str = "10 minutes"
+
+    @field_validator("dsn_env")
+    @classmethod
+    def _a_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", name):
+            # Not shown: it may be the secret itself.
+            raise ValueError("dsn_env takes the name of an environment variable, not a connection string")
+        return name
+
+    @field_validator("timeout")
+    @classmethod
+    def _a_duration(cls, timeout: str) -> str:
+        duration(timeout)
+        return timeout
+
+
+_UNITS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
+
+
+def duration(text: str) -> dt.timedelta:
+    """``10 minutes`` and the like; ValueError with a sentence if it is none."""
+    found = re.fullmatch(r"(\d{1,6}) *(second|minute|hour|day|week)s?", text.strip())
+    if not found:
+        raise ValueError(f"{text!r} is no duration such as '10 minutes', '2 hours' or '3 days'")
+    return dt.timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+
+
+class EntityMapping(BaseModel):
+    """Where one entity's rows are, and what their columns mean.
+
+    Attributes:
+        files: path or glob, relative to the mapping file; or several.
+        query: instead of files, an SQL query to the mapping's ``postgres``.
+        watermark: read only what is new in the query's rows.
+        columns: field → column.
+        attributes: extra attributes of a lead, by name → column; rates are learned for each.
+        full_extract: the files or the query hold all leads: what is no longer in them is marked as deleted.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    files: tuple[str, ...] = ()
+    query: str | None = None
+    watermark: Watermark | None = None
     columns: dict[str, Column]
     attributes: dict[str, Column] = {}
+    full_extract: bool = False
 
     @field_validator("files", mode="before")
     @classmethod
     def _one_or_many(cls, given: Any) -> Any:
         return (given,) if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> EntityMapping:
+        if bool(self.files) == bool(self.query):
+            raise ValueError("give either files or a query")
+        if self.watermark and not self.query:
+            raise ValueError("watermark belongs to a query; files that did not change are left alone without it")
+        if self.watermark and self.full_extract:
+            raise ValueError("full_extract reads everything; leave the watermark out")
+        return self
 
 
 class TenantColumn(BaseModel):
@@ -82,6 +161,7 @@ class Mapping(BaseModel):
         tenant: slug or external id, or the column that holds it.
         timezone: of dates without an offset; default: the tenant's.
         encoding, delimiter: of the files.
+        postgres: where queries go.
         null_values: texts that mean "nothing", besides the empty one.
         date_formats: default of every date column.
     """
@@ -92,6 +172,7 @@ class Mapping(BaseModel):
     timezone: str | None = None
     encoding: str = "utf-8"
     delimiter: str = ","
+    postgres: Postgres | None = None
     null_values: tuple[str, ...] = ("NULL", "null", "\\N")
     date_formats: tuple[str, ...] = ("iso",)
     leads: EntityMapping | None = None
@@ -102,16 +183,21 @@ class Mapping(BaseModel):
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, zone: str | None) -> str | None:
-        if zone is not None and zone not in zoneinfo.available_timezones():
+        if zone is not None and not tenants.is_time_zone(zone):
             raise ValueError(f"{zone!r} is not a time zone; use a name such as 'America/Sao_Paulo'")
         return zone
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, encoding: str) -> str:
+        return known_encoding(encoding)
 
     @field_validator("delimiter")
     @classmethod
     def _one_character(cls, delimiter: str) -> str:
         delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
-        if len(delimiter.encode()) != 1:
-            raise ValueError("the delimiter must be one character, or 'tab'")
+        if len(delimiter.encode()) != 1 or delimiter in '"\r\n':
+            raise ValueError("the delimiter must be one character other than a quote and a line's end, or 'tab'")
         return delimiter
 
     @model_validator(mode="after")
@@ -124,12 +210,23 @@ class Mapping(BaseModel):
         for entity, found in mapped:
             if found is not None:
                 _check_fields(entity, found)
+                if found.query and self.postgres is None:
+                    raise ValueError(f"{entity.name}.query: say which database: 'postgres: {{dsn_env: CRM_DSN}}'")
+                if found.full_extract and entity.name != "leads":
+                    raise ValueError(f"{entity.name}.full_extract: only leads are marked as deleted")
         return self
 
     def entity(self, entity: Entity) -> EntityMapping | None:
         """This mapping's part about an entity, or None."""
         part: EntityMapping | None = getattr(self, entity.name)
         return part
+
+    def columns_of(self, entity: Entity) -> set[str]:
+        """The columns of files that say something of an entity."""
+        part = self.entity(entity)
+        assert part is not None
+        columns = {column.column for column in (*part.columns.values(), *part.attributes.values())} - {None}
+        return {*columns, *([self.tenant.column] if isinstance(self.tenant, TenantColumn) else ())}
 
 
 def _check_fields(entity: Entity, mapped: EntityMapping) -> None:
@@ -165,25 +262,4 @@ def read_mapping(path: Path) -> Mapping:
     Raises:
         IngestError: it is not there, not YAML, or says something that cannot be.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise IngestError(f"There is no mapping {path}.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise IngestError(f"The mapping {path} cannot be read: {error}.") from error
-    try:
-        # Every scalar stays the text that stands there: a country NO or a lead 007 is no boolean and no number.
-        content = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 (it makes nothing but text, lists and maps)
-    except yaml.YAMLError as error:
-        raise IngestError(f"The mapping {path} is not YAML: {' '.join(str(error).split())}.") from error
-    if not isinstance(content, dict):
-        raise IngestError(f"The mapping {path} is empty or not a list of 'name: value' lines.")
-    try:
-        return Mapping.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part not in ("TenantColumn", "str"))
-        words = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            words = "there is no such setting"
-        raise IngestError(f"The mapping {path}: {where + ': ' if where else ''}{words}.") from error
+    return read_mapping_file(path, Mapping)

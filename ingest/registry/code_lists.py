@@ -16,8 +16,9 @@ from pathlib import Path
 import polars as pl
 
 from ingest.errors import IngestError
-from ingest.outcomes.reading import ROW, SourceFile, batches
-from ingest.registry.files import open_csv
+from ingest.files.delimited import CsvFile
+from ingest.files.opening import open_source
+from ingest.files.source import ROW, Broken, SourceFile, batches
 from ingest.registry.rejects import SCHEMA
 
 LEVELS = {1: "section", 2: "division", 3: "group", 4: "class", 5: "subclass"}
@@ -84,7 +85,7 @@ def read_code_list(path: Path, *, encoding: str = "utf-8") -> CodeList:
         columns = _recognise(file)
         read = list(batches(file))
     frame = pl.concat([batch.frame for batch in read])
-    joined, uneven = _join_titles([record for batch in read for record in batch.uneven], file, columns["title"])
+    joined, uneven = _join_titles([record for batch in read for record in batch.broken], file, columns["title"])
     if joined:
         frame = pl.concat(
             [frame, pl.DataFrame([(number, *cells) for number, cells in joined], schema=frame.schema, orient="row")]
@@ -93,9 +94,8 @@ def read_code_list(path: Path, *, encoding: str = "utf-8") -> CodeList:
     rows = [_Row(*values) for values in zip(frame[ROW], *texts, strict=True)]
     for row in rows:
         _tidy(row)
-    width = len(file.header)
     reasons: list[tuple[int, str | None, str, list[str]]] = [
-        (number, None, f"has {len(cells)} fields where the header has {width}", cells) for number, cells in uneven
+        (number, None, reason, cells) for number, cells, reason in uneven
     ]
     notes = _mend_zeros(rows, path.name)
     if joined:
@@ -137,32 +137,34 @@ def read_code_table(
 
 
 def _join_titles(
-    uneven: Sequence[tuple[int, list[str]]], file: SourceFile, title: str
-) -> tuple[list[tuple[int, list[str]]], list[tuple[int, list[str]]]]:
+    uneven: Sequence[Broken], file: CsvFile, title: str
+) -> tuple[list[tuple[int, list[str]]], list[Broken]]:
     """Records with too many fields because their title, the last column, holds the delimiter; and the others."""
     width = len(file.header)
     fits = file.header[-1] == title
     joined = [
         (number, [*cells[: width - 1], file.delimiter.join(cells[width - 1 :])])
-        for number, cells in uneven
+        for number, cells, _ in uneven
         if fits and len(cells) > width
     ]
     done = {number for number, _ in joined}
-    return joined, [record for record in uneven if record[0] not in done]
+    return joined, [record for record in uneven if record.row not in done]
 
 
 @contextmanager
-def open_table(path: Path, *, encoding: str) -> Iterator[SourceFile]:
+def open_table(path: Path, *, encoding: str) -> Iterator[CsvFile]:
     """Open a CSV whose delimiter nobody said."""
     try:
         with path.open("rb") as content:
             first = content.readline(100_000).decode(encoding, errors="replace")
     except OSError as error:
         raise IngestError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except LookupError:
+    except (LookupError, ValueError):  # some codecs refuse whatever they are given
         raise IngestError(f"There is no encoding {encoding!r}.") from None
     delimiter = max(",;\t|", key=first.count)
-    with open_csv(path, encoding=encoding, delimiter=delimiter) as file:
+    with open_source(path, encoding=encoding, delimiter=delimiter) as file:
+        if not isinstance(file, CsvFile):
+            raise IngestError(f"{path.name} is no CSV; save the list as one.")
         yield file
 
 

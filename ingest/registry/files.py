@@ -1,20 +1,13 @@
-"""Which files a load is about, and plain CSV from packed ones."""
+"""Which files a load is about."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import tempfile
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from ingest.errors import IngestError
-from ingest.outcomes.reading import SourceFile, open_source
-
-MOST_UNPACKED = 32 * 2**30  # bytes; a file that unpacks to more is a trap, or needs splitting
-_BLOCK = 2**20
+from ingest.mapping_files import files_like
 
 
 def find_files(paths: Sequence[Path | str], *, base: Path | None = None) -> list[Path]:
@@ -34,7 +27,7 @@ def find_files(paths: Sequence[Path | str], *, base: Path | None = None) -> list
             if not files:
                 raise IngestError(f"The folder {path} holds no .csv or .csv.gz file.")
         elif any(mark in str(given) for mark in "*?[") and not path.exists():
-            files = [file for file in _glob(path) if file.is_file()]
+            files = [file for file in files_like(base or Path.cwd(), str(given)) if file.is_file()]
             if not files:
                 raise IngestError(f"No file matches {str(given)!r}.")
         else:
@@ -45,24 +38,6 @@ def find_files(paths: Sequence[Path | str], *, base: Path | None = None) -> list
     if not found:
         raise IngestError("No file was named.")
     return list(found)
-
-
-@contextmanager
-def open_csv(path: Path, *, encoding: str, delimiter: str) -> Iterator[SourceFile]:
-    """Like ``open_source``, for .gz too: unpacked into a temporary file, up to ``MOST_UNPACKED``.
-
-    Raises:
-        IngestError: as ``open_source``, or not a whole gzip file.
-    """
-    if path.suffix.lower() != ".gz":
-        with open_source(path, encoding=encoding, delimiter=delimiter) as file:
-            yield file
-        return
-    with tempfile.TemporaryDirectory(prefix="icp-") as scratch:
-        plain = Path(scratch) / path.stem
-        _unpack(path, plain)
-        with open_source(plain, encoding=encoding, delimiter=delimiter) as file:
-            yield file
 
 
 def fingerprint(paths: Sequence[Path], *settings: str) -> str:
@@ -81,23 +56,3 @@ def fingerprint(paths: Sequence[Path], *settings: str) -> str:
 
 def _is_csv(path: Path) -> bool:
     return path.is_file() and path.name.lower().endswith((".csv", ".csv.gz"))
-
-
-def _glob(pattern: Path) -> list[Path]:
-    root = Path(pattern.anchor)
-    return sorted(root.glob(str(pattern.relative_to(root))))
-
-
-def _unpack(path: Path, target: Path) -> None:
-    size = 0
-    try:
-        with gzip.open(path, "rb") as packed, target.open("wb") as plain:
-            while block := packed.read(_BLOCK):
-                size += len(block)
-                if size > MOST_UNPACKED:
-                    raise IngestError(f"{path.name} unpacks to more than {MOST_UNPACKED / 2**30:.0f} GB.")
-                plain.write(block)
-    except FileNotFoundError:
-        raise IngestError(f"There is no file {path}.") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise IngestError(f"{path.name} is not a whole gzip file: {error}.") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,17 +16,20 @@ from typing import Any
 import psycopg
 
 from ingest.errors import IngestError
-from ingest.outcomes.reading import SourceFile, batches
+from ingest.files.opening import open_source
+from ingest.files.source import SourceFile, batches
 from ingest.registry.acra import ACRA, BUILT_IN
 from ingest.registry.code_versions import CodeVersion, choose_version, code_lists, count_codes
-from ingest.registry.files import find_files, fingerprint, open_csv
+from ingest.registry.files import find_files, fingerprint
 from ingest.registry.keys import key_version
 from ingest.registry.loading import ENTITY, Notes, RegistryCounts, RegistryLoader
 from ingest.registry.mapping import RegistryMapping, read_registry_mapping
 from ingest.registry.parsing import RegistryParser
 from ingest.registry.report import RegistryFile, RegistryReport, merged_notes
-from warehouse import bulk
+from warehouse import bulk, logs
 from warehouse.connection import Warehouse
+
+log = logging.getLogger(__name__)
 
 KIND = "registry"
 MOST_GONE = 0.2  # of the known entities may be missing before somebody must say that they are really gone
@@ -87,10 +91,9 @@ def load_registry(
         if not again and complete is None and source.settings().get("fingerprint") == settings["fingerprint"]:
             return source.report("unchanged", seconds=time.monotonic() - began)
         with ExitStack() as opened:
-            sources = [
-                opened.enter_context(open_csv(file, encoding=mapping.encoding, delimiter=mapping.delimiter))
-                for file in files
-            ]
+            wanted = {column for part in mapping.columns.values() for column in part.columns}
+            layout = {"encoding": mapping.encoding, "delimiter": mapping.delimiter}
+            sources = [opened.enter_context(open_source(file, **layout, wanted=wanted)) for file in files]
             version = source.code_version(sources, industry_version)
             outcome = source.load(_named(files, sources), version, settings, complete, progress)
         bulk.analyze_changed(connection, "raw")
@@ -212,8 +215,9 @@ class _Source:
         parsers = {name: self._parser(file, version) for name, file in sources.items()}
         load_ids = {name: self._begin(name, settings["fingerprint"]) for name in sources}
         is_complete = self._is_complete(settings["files"]) if complete is None else complete
+        told = logs.span(log, "load", load_ids=list(load_ids.values()), source=self.mapping.name, entity=ENTITY)
         try:
-            with self.connection.transaction(), self.connection.cursor() as cursor:
+            with told, self.connection.transaction(), self.connection.cursor() as cursor:
                 loader = RegistryLoader(
                     cursor, registry=self.mapping.name, merge=self.mapping.repeated_numbers == "merge"
                 )

@@ -7,6 +7,7 @@ every other one; those of an official table stay, and a code that the table name
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,8 +20,10 @@ from ingest.registry.code_links import relink, titles, write_official
 from ingest.registry.code_lists import CodeList, read_code_list, read_code_table
 from ingest.registry.files import fingerprint
 from ingest.registry.rejects import Rejects
-from warehouse import bulk
+from warehouse import bulk, logs
 from warehouse.connection import Warehouse
+
+log = logging.getLogger(__name__)
 
 KIND = "industry_codes"
 ENTITY = "industry_codes"
@@ -89,7 +92,8 @@ def load_industry_codes(
         if not content.codes:
             raise IngestError(f"{path.name} holds not one code; nothing was loaded.")
         load_id = _begin(connection, _source(version), ENTITY, path, settings["fingerprint"], run_id)
-        with _failing(connection, load_id), connection.transaction(), connection.cursor() as cursor:
+        told = logs.span(log, "load", load_id=load_id, source=_source(version), entity=ENTITY)
+        with _failing(connection, load_id), told, connection.transaction(), connection.cursor() as cursor:
             inserted, updated, removed = _write(cursor, content, version, path.name, load_id)
             if inserted or updated or removed:
                 relink(cursor, version, load_id)
@@ -140,7 +144,8 @@ def load_code_table(
         checksum = fingerprint([path], from_version, to_version)
         source = f"{_source(from_version)} to {to_version}"
         load_id = _begin(connection, source, "industry_code_links", path, checksum, run_id)
-        with _failing(connection, load_id), connection.transaction(), connection.cursor() as cursor:
+        told = logs.span(log, "load", load_id=load_id, source=source, entity="industry_code_links")
+        with _failing(connection, load_id), told, connection.transaction(), connection.cursor() as cursor:
             changed = write_official(cursor, good, from_version, to_version, load_id)
             if changed:
                 relink(cursor, from_version, load_id)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import polars as pl
 import psycopg
 
-from ingest.outcomes.reading import ROW
+from ingest.files.source import ROW
 from ingest.registry.keys import keys_of, keys_of_lists
 from ingest.registry.parsing import COLUMNS, Note, Parsed
 from ingest.registry.rejects import Rejects

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
-from ingest.errors import IngestError
+from ingest.mapping_files import known_encoding, read_mapping_file
 from ingest.outcomes.mapping import did_you_mean
 from ingest.registry.fields import BY_NAME, FIELDS
 
@@ -101,12 +100,17 @@ class RegistryMapping(BaseModel):
             raise ValueError("a registry's name has 1 to 60 characters")
         return name.strip()
 
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, encoding: str) -> str:
+        return known_encoding(encoding)
+
     @field_validator("delimiter")
     @classmethod
     def _one_character(cls, delimiter: str) -> str:
         delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
-        if len(delimiter.encode()) != 1:
-            raise ValueError("the delimiter must be one character, or 'tab'")
+        if len(delimiter.encode()) != 1 or delimiter in '"\r\n':
+            raise ValueError("the delimiter must be one character other than a quote and a line's end, or 'tab'")
         return delimiter
 
     @model_validator(mode="after")
@@ -134,25 +138,4 @@ def read_registry_mapping(path: Path) -> RegistryMapping:
     Raises:
         IngestError: it is not there, not YAML, or says something that cannot be.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise IngestError(f"There is no mapping {path}.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise IngestError(f"The mapping {path} cannot be read: {error}.") from error
-    try:
-        # Every scalar stays the text that stands there: a country NO is no boolean, a code 01111 no number.
-        content = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 (it makes nothing but text, lists and maps)
-    except yaml.YAMLError as error:
-        raise IngestError(f"The mapping {path} is not YAML: {' '.join(str(error).split())}.") from error
-    if not isinstance(content, dict):
-        raise IngestError(f"The mapping {path} is empty or not a list of 'name: value' lines.")
-    try:
-        return RegistryMapping.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        words = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            words = "there is no such setting"
-        raise IngestError(f"The mapping {path}: {where + ': ' if where else ''}{words}.") from error
+    return read_mapping_file(path, RegistryMapping)

@@ -17,8 +17,8 @@ import polars as pl
 
 from ingest.domains import registrable_domain
 from ingest.errors import IngestError
+from ingest.files.source import ROW, Batch, as_text
 from ingest.outcomes.mapping import did_you_mean
-from ingest.outcomes.reading import ROW, Batch
 from ingest.registry.fields import BY_NAME, CODES, FIELDS
 from ingest.registry.mapping import Part, RegistryMapping
 
@@ -106,7 +106,7 @@ class RegistryParser:
 
     def parse(self, batch: Batch) -> Parsed:
         """Split a batch into typed rows, rows with a reason, and notes."""
-        frame = batch.frame
+        frame = _texts(batch.frame)
         cells = {field.name: self._read(frame, field.name) for field in FIELDS}
         cells["is_live"] = self._is_live(frame, cells["is_live"], cells["status"].values)
         columns = {name: cell.values.alias(name) for name, cell in cells.items()}
@@ -120,14 +120,15 @@ class RegistryParser:
         kept = good.filter(~is_bad) if is_bad.any() else good
         return Parsed(
             kept.with_columns(row_hashes(kept.select(*COLUMNS), salt=self.salt)),
-            pl.concat([bad, _uneven(batch, len(frame.columns) - 1)]) if batch.uneven else bad,
+            pl.concat([bad, _broken(batch)]) if batch.broken else bad,
             tuple(note for cell in cells.values() for note in cell.notes),
         )
 
     def codes(self, batch: Batch) -> pl.DataFrame:
         """``industry_code`` and ``is_live`` alone, to tell which version of a classification the codes are in."""
-        cells = {name: self._read(batch.frame, name) for name in ("industry_code", "is_live", "status")}
-        live = self._is_live(batch.frame, cells["is_live"], cells["status"].values)
+        frame = _texts(batch.frame)
+        cells = {name: self._read(frame, name) for name in ("industry_code", "is_live", "status")}
+        live = self._is_live(frame, cells["is_live"], cells["status"].values)
         return pl.DataFrame([cells["industry_code"].values.alias("industry_code"), live.values.alias("is_live")])
 
     # -- cells --------------------------------------------------------------------------------------------
@@ -346,11 +347,12 @@ def _rejects(frame: pl.DataFrame, parsed: pl.DataFrame, reason: pl.Series) -> pl
     )
 
 
-def _uneven(batch: Batch, width: int) -> pl.DataFrame:
-    rows = [
-        (number, None, f"has {len(cells)} fields where the header has {width}", json.dumps(cells))
-        for number, cells in batch.uneven
-    ]
+def _texts(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.select(ROW, *(as_text(column) for column in frame.iter_columns() if column.name != ROW))
+
+
+def _broken(batch: Batch) -> pl.DataFrame:
+    rows = [(number, None, reason, json.dumps(cells)) for number, cells, reason in batch.broken]
     return pl.DataFrame(rows, schema=_BAD_SCHEMA, orient="row")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 import psycopg
 
-from ingest.outcomes.reading import ROW
+from ingest.files.source import ROW
 from warehouse import bulk
 
 _LONGEST_REJECT = 20_000  # characters of a rejected record that are kept

@@ -1,15 +1,18 @@
-"""Simulated tenants as files: the CSV a customer would bring, its mapping, and the truth beside it.
+"""Simulated tenants as files: what a customer would bring, its mapping, and the truth beside it.
 
 Belongs here: writing. Nothing else in this package touches files.
 """
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+import polars as pl
 import yaml
 
 from ingest.simulation.spec import TenantSpec, World
@@ -31,19 +34,24 @@ _LEAD_COLUMNS: Final = (
 )
 
 
-def write(tenant: SimulatedTenant, directory: Path) -> Path:
+Format = Literal["csv", "csv.gz", "ndjson", "ndjson.gz", "parquet"]
+
+
+def write(tenant: SimulatedTenant, directory: Path, *, file_format: Format = "csv") -> Path:
     """Write one tenant's files into ``directory``, which is made; returns the path of its mapping.
 
-    leads.csv, status_events.csv, activities.csv, score_snapshots.csv (where there are components),
+    leads, status_events, activities, score_snapshots (where there are components) in the format,
     mapping.yaml for loading them, truth.json for judging what was learned.
     """
     directory.mkdir(parents=True, exist_ok=True)
     for name, table in tenant.tables.items():
-        table.write_csv(directory / f"{name}.csv", datetime_format=TIME_FORMAT)
+        _write_table(table, directory / f"{name}.{file_format}")
     truth = json.dumps(tenant.truth, indent=2, ensure_ascii=False)
     (directory / "truth.json").write_text(truth + "\n", encoding="utf-8")
     path = directory / "mapping.yaml"
-    path.write_text(yaml.safe_dump(mapping(tenant.spec), sort_keys=False, allow_unicode=True), encoding="utf-8")
+    path.write_text(
+        yaml.safe_dump(mapping(tenant.spec, file_format), sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )
     return path
 
 
@@ -54,23 +62,37 @@ def write_world(world: World, directory: Path) -> Iterator[tuple[TenantSpec, Pat
         yield spec, write(tenant, directory / spec.slug)
 
 
-def mapping(spec: TenantSpec) -> dict[str, Any]:
+def _write_table(table: pl.DataFrame, path: Path) -> None:
+    packed = path.suffix == ".gz"
+    target = io.BytesIO() if packed else path
+    kind = path.name.removesuffix(".gz").rpartition(".")[2]
+    if kind == "csv":
+        table.write_csv(target, datetime_format=TIME_FORMAT)
+    elif kind == "ndjson":
+        table.write_ndjson(target)
+    else:
+        table.write_parquet(target)
+    if isinstance(target, io.BytesIO):
+        path.write_bytes(gzip.compress(target.getvalue(), mtime=0))
+
+
+def mapping(spec: TenantSpec, file_format: Format = "csv") -> dict[str, Any]:
     """How the loader reads the tenant's files."""
     tables: dict[str, Any] = {
         "name": spec.slug,
         "tenant": spec.slug,
         "timezone": spec.timezone,
         "leads": {
-            "files": "leads.csv",
+            "files": f"leads.{file_format}",
             "columns": {column: column for column in _LEAD_COLUMNS},
             "attributes": {"source": "source"},
         },
         "status_events": {
-            "files": "status_events.csv",
+            "files": f"status_events.{file_format}",
             "columns": {column: column for column in ("lead_id", "occurred_at", "status")},
         },
         "activities": {
-            "files": "activities.csv",
+            "files": f"activities.{file_format}",
             "columns": {
                 column: column for column in ("activity_id", "lead_id", "action", "occurred_at", "content_snapshot")
             },
@@ -78,7 +100,7 @@ def mapping(spec: TenantSpec) -> dict[str, Any]:
     }
     if spec.components:
         tables["score_snapshots"] = {
-            "files": "score_snapshots.csv",
+            "files": f"score_snapshots.{file_format}",
             "columns": {
                 "lead_id": "lead_id",
                 "scored_at": "scored_at",

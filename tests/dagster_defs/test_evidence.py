@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dagster_defs.runs import RunReport
+from icp.console import BUSY
 from icp.main import app
 from ingest.companies import ensure_companies
 from ingest.gathering.standard import standard_gatherer
@@ -25,6 +28,7 @@ from tests.loop import Rows, run
 from warehouse import tenants
 from warehouse.connection import Warehouse
 from warehouse.errors import Busy
+from warehouse.settings import PROJECT_ROOT
 
 NOW = dt.datetime.now(dt.UTC)
 TENANT_RELATIONS = (
@@ -283,7 +287,11 @@ def test_a_run_beside_another_is_refused_and_what_waits_is_done_once(
     load_intake(warehouse, {"best_customers": more}, tenant=slug, submitted_by="test", now=NOW, merge=True)
     with warehouse.pipeline_lock("the first of two"), pytest.raises(Busy, match="the first of two"):
         run(warehouse, "intake_process")
-    assert run(warehouse, "intake_process").success
+    command = [sys.executable, "-m", "icp.main", "run", "intake_process", "--tenant", slug]
+    two = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=PROJECT_ROOT) for _ in range(2)]
+    said = {process.communicate(timeout=300)[1]: process.returncode for process in two}
+    assert sorted(said.values()) == [0, BUSY], said
+    assert any("Another run is at work" in words for words, code in said.items() if code == BUSY)
     assert run(warehouse, "intake_process").success
     (after,) = rows(
         "select count(*) from learned.icp_suggestion_sets join raw.tenants using (tenant_id) where slug = %s", slug

@@ -15,7 +15,7 @@ from warehouse.settings import Settings
 EXTERNAL = {"raw/tenants", "raw/activity_kinds", "raw/icp_intake_inbox", "raw/match_decisions"}
 GROUPS = {
     *("outcomes", "conversion", "learning", "scoring", "health"),
-    *("registry", "intake", "crawl", "icp"),
+    *("registry", "retention", "intake", "crawl", "icp"),
 }
 SHARED = {"industry_segments"}  # a reference without tenants
 

@@ -19,6 +19,7 @@ from ingest.simulation.spec import World
 from ingest.simulation.worlds import demo_world, world
 from models_py.scoring import score
 from tests.loop import MARTS, Rows, build_marts, contents, load_world, run
+from tests.reliability.test_roles import ROLES, declared, objects
 from warehouse import publication, tenants
 from warehouse.connection import Warehouse
 from warehouse.errors import Busy, WarehouseError
@@ -271,11 +272,15 @@ def test_an_unknown_tenant_or_date_fails_with_a_sentence(warehouse: Warehouse, f
 def test_a_run_that_a_killed_process_left_started_is_closed(warehouse: Warehouse, first_run: RunReport) -> None:
     import dagster as dg
 
-    from dagster_defs.resources import close_abandoned_runs
+    from dagster_defs.resources import BY_COMMAND_LINE, close_abandoned_runs
 
     with dg.DagsterInstance.get() as instance:
         abandoned = instance.create_run_for_job(_empty_job(), run_id=None, status=dg.DagsterRunStatus.STARTED)
-        assert close_abandoned_runs(instance, except_run="another") == 1
+        not_begun = instance.create_run_for_job(_empty_job(), tags=BY_COMMAND_LINE)
+        starting = instance.create_run_for_job(_empty_job(), status=dg.DagsterRunStatus.STARTING)
+        assert close_abandoned_runs(instance, except_run="another") == 2
+        unfinished = {run.run_id for run in instance.get_runs() if not run.is_finished}
+        assert unfinished == {starting.run_id}, not_begun
         closed = instance.get_run_by_id(abandoned.run_id)
         assert closed is not None
         assert closed.status is dg.DagsterRunStatus.FAILURE
@@ -427,6 +432,12 @@ def test_no_reader_may_write_anywhere(logins: dict[str, str], rows: Rows) -> Non
 
 def test_every_tenant_table_that_readers_can_read_has_a_policy(first_run: RunReport, rows: Rows) -> None:
     assert unprotected(rows) == []
+
+
+def test_every_mart_and_every_other_object_is_in_the_matrix_of_rights(first_run: RunReport, rows: Rows) -> None:
+    assert [name for name in objects(rows) if declared(name) is None] == []
+    expected = dict(zip(ROLES, ("r", "r", "r", ""), strict=True))
+    assert [name for name in objects(rows) if name.startswith("marts.") and declared(name) != expected] == []
 
 
 def test_a_tenant_table_without_a_policy_is_found(first_run: RunReport, rows: Rows) -> None:

@@ -337,6 +337,31 @@ def test_look_alikes_are_like_the_customers_and_none_of_them(
             assert not (like["registration_number"] or "").startswith("U92000")
 
 
+def test_what_the_site_of_a_look_alike_says_counts_for_the_tenant_that_had_it_read_alone(
+    connection: psycopg.Connection, rows: Rows
+) -> None:
+    tenant, other = intake(connection, "reads", ACME, ANSWERS), intake(connection, "reads-not", ACME, ANSWERS)
+    learn(connection, tenant, other)
+
+    def likes(of: int) -> list[dict[str, Any]]:
+        return suggestions.lookalikes_of(connection, of, newest(connection, of).suggestions[0].suggestion_id)
+
+    before, rates = likes(other), rows("select t::text from marts.icp_pattern_signals as t order by 1")
+    (last,) = [like for like in likes(tenant) if like["entity_id"] is not None and like["company_id"] is None][-1:]
+    (company,) = ensure_companies(connection, [(last["name"], "read.example")])
+    connection.execute("update raw.companies set entity_id = %s where company_id = %s", (last["entity_id"], company))
+    # Its site speaks of cafés; the registry knows better what it is.
+    read = items(Customer("", CAFES, ("HubSpot",), ("Head of Sales",)))
+    store_evidence(connection, tenant_id=tenant, company_id=company, source="crawl", items=read, now=NOW, replace=True)
+    mine(connection, tenant, other)
+    assert learn(connection, tenant, other) == {}  # the cards are those of before
+    (after,) = [like for like in likes(tenant) if like["entity_id"] == last["entity_id"]]
+    assert after["company_id"] == company and after["snippet"].startswith("We use H")
+    assert after["rank"] < last["rank"] and after["score"] > last["score"] and "same industry" in after["why"]
+    assert likes(other) == before
+    assert rows("select t::text from marts.icp_pattern_signals as t order by 1") == rates
+
+
 def test_the_same_evidence_makes_no_new_generation(connection: psycopg.Connection, acme: int, rows: Rows) -> None:
     before = rows("select t::text from learned.lookalike_companies as t order by 1")
     version = rows("select version from intermediate.tenant_versions where relation = 'learned.icp_suggestions'")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from psycopg import conninfo, sql
 
 from ingest.companies import ensure_companies
-from ingest.evidence import EvidenceItem, Source, store_company_signals, store_evidence
+from ingest.evidence import LONGEST_KEY, EvidenceItem, Source, store_company_signals, store_evidence
 from tests.loop import Rows, build_marts, contents
 from warehouse import tenants
 from warehouse.connection import Warehouse
@@ -190,13 +191,15 @@ def test_answers_are_rows_but_no_support(
     warehouse: Warehouse, connection: psycopg.Connection, rows: Rows, ids: dict[str, int]
 ) -> None:
     (own,) = ensure_companies(connection, [("Bolt", "bolt.example")])
+    chance = random.Random(1)
+    essay = "".join(chr(chance.randrange(0x4E00, 0x9FFF)) for _ in range(5_000))  # a reason as long as one may be
     for source, texts in (("intake", ("HubSpot", "NetSuite")), ("user_site", ("HubSpot", "Zendesk"))):
         store_evidence(
             connection,
             tenant_id=ids["bolt"],
             company_id=own,
             source=source,  # type: ignore[arg-type]
-            items=[named("integration", text) for text in texts],
+            items=[*(named("integration", text) for text in texts), EvidenceItem("theme", essay, {"theme": essay})],
             now=NOW,
             replace=True,
         )
@@ -205,7 +208,7 @@ def test_answers_are_rows_but_no_support(
     after = signals(rows, ids["bolt"])
     assert after["integration", "hubspot"] == (*before["integration", "hubspot"][:-1], True)
     assert after["integration", "netsuite"][:2] == (0, 4)
-    assert set(after) - set(before) == {("integration", "netsuite")}
+    assert set(after) - set(before) == {("integration", "netsuite"), ("theme", essay[:LONGEST_KEY])}
     (themes,) = rows("select themes from marts.icp_patterns where tenant_id = %s", ids["bolt"])[0]
     weights = {theme["theme"]: theme["weight"] for theme in themes}
     assert weights["HubSpot"] == 4.5 and weights["Zendesk"] == 0.5 and "NetSuite" not in weights

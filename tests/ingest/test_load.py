@@ -2,100 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import psycopg
 import pytest
-import yaml
 
 from ingest.errors import IngestError
 from ingest.outcomes import loading
-from ingest.outcomes.load import LoadReport, close_interrupted_loads, load_outcomes
-from warehouse import tenants
+from ingest.outcomes.load import close_interrupted_loads, load_outcomes
+from ingest.simulation import TenantSpec, simulate, write
+from ingest.simulation.files import Format
+from ingest.simulation.worlds import external_id
+from tests.ingest.customer import ACTIVITIES, LEADS, SCORES, Customer
 from warehouse.connection import Warehouse
 from warehouse.errors import UnknownTenant
-
-LEADS = "id,title,created,employees\n1,CEO,2026-01-01,10\n2,CTO,2026-01-02,20\n"
-EVENTS = "lead,at,status\n1,2026-01-10,converted\n2,2026-01-11,bounced\n"
-ACTIVITIES = "nr,lead,what,at\na1,1,email_sent,2026-01-03\na2,1,email_sent,2026-01-05\na3,2,sms_sent,2026-01-03\n"
-SCORES = 'lead,at,components\n1,2026-01-01,"{""timing"": 3}"\n2,2026-01-01,"{""timing"": 9}"\n'
-
-
-class Customer:
-    """A tenant with files of its own."""
-
-    def __init__(self, warehouse: Warehouse, connection: psycopg.Connection, folder: Path, slug: str) -> None:
-        self.warehouse = warehouse
-        self.connection = connection
-        self.folder = folder
-        self.tenant = tenants.add_tenant(connection, slug=slug)
-        self.mapping: dict[str, Any] = {
-            "name": slug,
-            "tenant": slug,
-            "leads": {
-                "files": "leads.csv",
-                "columns": {"lead_id": "id", "title": "title", "created_at": "created", "employee_count": "employees"},
-            },
-            "status_events": {
-                "files": "events.csv",
-                "columns": {"lead_id": "lead", "occurred_at": "at", "status": "status"},
-            },
-            "activities": {
-                "files": "activities.csv",
-                "columns": {"activity_id": "nr", "lead_id": "lead", "action": "what", "occurred_at": "at"},
-            },
-            "score_snapshots": {
-                "files": "scores.csv",
-                "columns": {"lead_id": "lead", "scored_at": "at", "components": "components"},
-            },
-        }
-        self.write(leads=LEADS, events=EVENTS, activities=ACTIVITIES, scores=SCORES)
-
-    def write(self, **files: str) -> None:
-        for name, content in files.items():
-            (self.folder / f"{name}.csv").write_text(content, encoding="utf-8")
-
-    def load(self, **options: Any) -> LoadReport:
-        path = self.folder / "mapping.yaml"
-        path.write_text(yaml.safe_dump(self.mapping), encoding="utf-8")
-        return load_outcomes(self.warehouse, path, **options)
-
-    def count(self, table: str, where: str = "true") -> int:
-        row = self.connection.execute(
-            f"select count(*) from raw.{table} where tenant_id = %s and {where}".encode(), (self.tenant.tenant_id,)
-        ).fetchone()
-        return row[0] if row else 0
-
-    def everything(self) -> list[Any]:
-        """All rows of the tenant, without the ids that loading gives."""
-        found: list[Any] = []
-        for table in ("leads", "lead_status_events", "activities", "lead_score_snapshots"):
-            rows = f"select %s, (to_jsonb(t) - 'load_id')::text from raw.{table} as t where tenant_id = %s order by 2"
-            found += self.connection.execute(rows.encode(), (table, self.tenant.tenant_id)).fetchall()
-        return found
-
-    def rejects(self) -> list[tuple[Any, ...]]:
-        return self.connection.execute(
-            "select entity, record_key, reason from raw.rejected_rows where source = %s and resolved_at is null"
-            " order by entity, row_number",
-            (self.tenant.slug,),
-        ).fetchall()
-
-    def versions(self) -> dict[str, int]:
-        return dict(
-            self.connection.execute(
-                "select relation, version from intermediate.tenant_versions where tenant_id = %s",
-                (self.tenant.tenant_id,),
-            ).fetchall()
-        )
-
-
-@pytest.fixture
-def customer(
-    warehouse: Warehouse, connection: psycopg.Connection, tmp_path: Path, request: pytest.FixtureRequest
-) -> Customer:
-    return Customer(warehouse, connection, tmp_path, request.node.name.removeprefix("test_")[:63].rstrip("_"))
 
 
 def test_all_four_entities_are_loaded(customer: Customer) -> None:
@@ -334,9 +256,57 @@ def test_many_files_match_one_pattern(customer: Customer) -> None:
         customer.load()
 
 
+def test_all_formats_say_the_same(warehouse: Warehouse, connection: psycopg.Connection, tmp_path: Path) -> None:
+    spec = TenantSpec(
+        "formats", "Formats", external_id(9, "formats"), leads=120, base_rate=0.1, timezone="America/Sao_Paulo"
+    )
+    simulated = simulate(spec, seed=4)
+    found: list[list[Any]] = []
+    for file_format in get_args(Format):
+        customer = Customer(warehouse, connection, tmp_path, f"formats-{file_format.replace('.', '-')}")
+        connection.execute(
+            "update raw.tenants set timezone = %s where tenant_id = %s", (spec.timezone, customer.tenant.tenant_id)
+        )
+        path = write(simulated, tmp_path / file_format, file_format=file_format)
+        path.write_text(path.read_text().replace(": formats\n", f": {customer.tenant.slug}\n"))
+        report = load_outcomes(warehouse, path)
+        assert sum(file.counts.rejected for file in report.files) == 0
+        found.append(customer.by_source_ids())
+    assert found[0] and all(rows == found[0] for rows in found)
+
+
 def test_a_deleted_lead_is_updated_like_any_other(customer: Customer) -> None:
     customer.load()
     customer.mapping["leads"]["columns"]["deleted_at"] = "deleted"
     customer.write(leads="id,title,created,employees,deleted\n1,CEO,2026-01-01,10,2026-02-01\n2,CTO,2026-01-02,20,\n")
     customer.load()
     assert customer.count("leads", "deleted_at is not null") == 1
+
+
+def test_what_no_database_takes_is_a_reject_and_not_the_end_of_the_load(customer: Customer) -> None:
+    customer.write(
+        events="lead,at,status\n1,2026-01-10,conv\x00erted\n2,2026-01-11,bounced\n",
+        activities=ACTIVITIES + ",1,email_sent,2026-01-07\n",
+    )
+    report = customer.load()
+    assert [file.counts.rejected for file in report.files] == [0, 1, 1, 0]
+    assert [reason for _, _, reason in customer.rejects()] == [
+        "activity_id is empty",
+        "status 'conv\\0erted' is longer than 100 characters or holds a NUL character",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [("a**b/*.csv", "pattern .* cannot be used"), ("/nowhere/*.csv", "No file matches"), ("pipe", "is no file")],
+)
+def test_files_that_cannot_be_are_refused_in_a_sentence(customer: Customer, files: str, sentence: str) -> None:
+    os.mkfifo(customer.folder / "pipe")
+    customer.mapping["leads"]["files"] = files
+    with pytest.raises(IngestError, match=sentence):
+        customer.load()
+
+
+def test_an_absolute_pattern_names_files_too(customer: Customer) -> None:
+    customer.mapping["leads"]["files"] = str(customer.folder / "lead*.csv")
+    assert customer.load().files[0].counts.inserted == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from ingest.errors import IngestError
 from ingest.outcomes.mapping import read_mapping
+from ingest.registry.mapping import read_registry_mapping
 
 LEADS = {"files": "leads.csv", "columns": {"lead_id": "id"}}
 
@@ -99,3 +102,52 @@ def test_any_yaml_is_a_mapping_or_a_refusal(tmp_path_factory: pytest.TempPathFac
         read_mapping(path)
     except IngestError as refusal:
         assert str(path) in str(refusal)
+
+
+LEADS_LINES = "name: crm\ntenant: acme\nleads:\n  files: l.csv\n  columns:\n    lead_id: id\n"
+TENFOLD = "".join(f"{name}: &{name} [{','.join([f'*{before}'] * 10)}]\n" for before, name in pairwise("abcdefgh"))
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("a: " + "[" * 100_000, "nested deeper than 20 levels"),
+        ("a: " + "{a: " * 30 + "}" * 30, "nested deeper than 20 levels"),
+        ("- " * 50_000, "nested deeper"),
+        (LEADS_LINES + "    lead_id: other\n", "'lead_id' is there twice"),
+        (LEADS_LINES + "tenant: other\n", "'tenant' is there twice"),
+        ("a: &a [x]\n" + TENFOLD, "more than 200,000 values"),
+        ("name: &a [*a]\n", "alias stands within what it stands for"),
+        (LEADS_LINES.replace("crm", '"c\\0m"'), "a character that no database takes"),
+        (LEADS_LINES.replace("crm", '"\\ud800"'), "a character that no database takes"),
+        ("name: x\x00\n", "is not YAML"),
+        ("x" * 2_000_000, "larger than 1,000,000 bytes"),
+        (LEADS_LINES + "timezone: Factory\n", "not a time zone"),
+        (LEADS_LINES + "encoding: undefined\n", "no such encoding"),
+        (LEADS_LINES + "encoding: rot13\n", "no such encoding"),
+        (LEADS_LINES + "delimiter: '\"'\n", "one character other than a quote"),
+        (LEADS_LINES + 'delimiter: "\\n"\n', "one character other than a quote"),
+    ],
+)
+def test_a_hostile_mapping_is_answered_in_one_sentence_and_at_once(tmp_path: Path, content: str, sentence: str) -> None:
+    path = write(tmp_path, content)
+    for read in (read_mapping, read_registry_mapping):
+        started = time.process_time()
+        with pytest.raises(IngestError) as refusal:
+            read(path)
+        assert time.process_time() - started < 3
+        said = str(refusal.value)
+        assert "\n" not in said and said.isprintable() and len(said) < 1_500
+        assert sentence in said or read is read_registry_mapping
+
+
+def test_anchors_are_of_use(tmp_path: Path) -> None:
+    """What several columns share may be written once."""
+    lines = "    is_hiring: {column: h, values: &yes {ja: yes}}\n    is_new_role: {column: n, values: *yes}\n"
+    mapping = read_mapping(write(tmp_path, LEADS_LINES + lines))
+    assert mapping.leads is not None and mapping.leads.columns["is_new_role"].values == {"ja": "yes"}
+
+
+def test_what_a_sentence_quotes_is_shown_safely() -> None:
+    said = str(IngestError("a\x00b\x1b[31m\u202e\ud800 c\nd" + "x" * 10_000 + " the end"))
+    assert said.startswith("a\\x00b\\x1b[31m\\u202e\\ud800 c d") and said.endswith("the end") and len(said) < 1_400

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.errors import IngestError
+from ingest.files.source import ROW, Batch
 from ingest.outcomes.entities import ACTIVITIES, LEADS, SCORE_SNAPSHOTS, Entity
 from ingest.outcomes.mapping import Mapping
-from ingest.outcomes.parsing import Parsed, Parser, parse_timestamps
-from ingest.outcomes.reading import ROW, Batch
+from ingest.outcomes.parsing import Parsed, Parser
+from ingest.outcomes.timestamps import parse_timestamps
 
 ZONE = "America/Sao_Paulo"
 
@@ -233,3 +234,54 @@ def test_any_row_is_parsed_or_rejected_with_a_reason(rows: list[tuple[str, ...]]
     parsed = parser.parse(Batch(frame.with_columns(pl.col(ROW).cast(pl.Int64))))
     assert sorted([*parsed.good[ROW], *parsed.bad[ROW]]) == list(range(2, len(rows) + 2))
     assert parsed.bad["reason"].null_count() == 0
+
+
+def test_a_column_that_files_may_lack_says_nothing_where_it_is_absent() -> None:
+    columns = {"lead_id": "id", "title": {"column": "t", "optional": "true"}}
+    mapping = Mapping.model_validate({"name": "x", "tenant": "acme", "leads": {"files": "x", "columns": columns}})
+    frame = pl.DataFrame({ROW: [2], "id": ["1"]})
+    parser = Parser(LEADS, mapping, header=("id",), file_name="x", tenants={"acme": 7}, timezone=ZONE)
+    assert parser.parse(Batch(frame)).good["title"].to_list() == [None]
+
+
+def test_dates_of_a_format_with_types_need_no_format_and_are_text_where_text_is_wanted() -> None:
+    moment = dt.datetime(2026, 1, 31, 9, 30)
+    columns = {"lead_id": "id", "created_at": "at", "first_contact_at": "day", "deleted_at": "zoned"}
+    part = {"files": "x", "columns": columns, "attributes": {"since": "at", "on": "day", "until": "zoned"}}
+    mapping = Mapping.model_validate({"name": "x", "tenant": "acme", "date_formats": ["%d-%m-%Y"], "leads": part})
+    zoned = pl.Series([moment]).dt.replace_time_zone("Asia/Singapore")
+    frame = pl.DataFrame({ROW: [2], "id": ["1"], "at": [moment], "day": [moment.date()], "zoned": zoned})
+    header = ("id", "at", "day", "zoned")
+    parsed = Parser(LEADS, mapping, header=header, file_name="x", tenants={"acme": 7}, timezone=ZONE).parse(
+        Batch(frame)
+    )
+    assert parsed.bad.height == 0
+    assert [f"{parsed.good[name][0]:%d %H:%M}" for name in ("created_at", "first_contact_at", "deleted_at")] == [
+        "31 12:30",
+        "31 03:00",
+        "31 01:30",
+    ]
+    assert json.loads(parsed.good["attributes"][0]) == {
+        "since": "2026-01-31 09:30:00",
+        "on": "2026-01-31",
+        "until": "2026-01-31 09:30:00+08:00",
+    }
+
+
+moments = st.datetimes(dt.datetime(2017, 10, 13), dt.datetime(2018, 2, 20)) | st.datetimes(dt.datetime(1971, 1, 1))
+spellings = st.sampled_from(
+    ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S.%f+0530", "%Y-%m-%d"]
+    + ["%Y-%m-%d %H:%M", "%Y-%m-%dt%H:%M:%S -03", "%Y-%m-%dT%H:%M+01:00", "%d-%m-%Y", "%s", "x"]
+)
+
+
+@given(st.lists(st.builds(lambda moment, spelling: moment.strftime(spelling), moments, spellings), max_size=12))
+def test_a_date_is_the_same_among_others_as_alone(texts: list[str]) -> None:
+    formats = ("iso", "%d-%m-%Y", "epoch")
+    together = parse_timestamps(pl.Series(texts, dtype=pl.String), formats, ZONE).to_list()
+    alone = [parse_timestamps(pl.Series([text]), formats, ZONE)[0] for text in texts]
+    assert together == alone
+    # among so many that the clocks' changes are looked up by day
+    days = [f"2017-10-{day:02} 00:30:00" for day in range(1, 31)] * 30
+    among = parse_timestamps(pl.Series(["2017-10-15 00:30:00", *days]), formats, ZONE).to_list()
+    assert among[0] == parse_timestamps(pl.Series(["2017-10-15 00:30:00"]), formats, ZONE)[0] == among[15]

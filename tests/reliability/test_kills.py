@@ -1,220 +1,232 @@
-"""Killed anywhere: load and run are shot at random points, repeated, and end as if nothing had happened."""
+"""Killed anywhere: commands are shot at random points, repeated, and end as if nothing had happened."""
 
 from __future__ import annotations
 
-import os
+import csv
+import datetime as dt
 import random
-import signal
 import subprocess
 import sys
-import time
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
+from ingest.simulation.evidence import EvidenceWorld, evidence_world, serve_sites
 from ingest.simulation.files import write_world
 from ingest.simulation.worlds import world
 from tests.conftest import make_database
-from tests.loop import MARTS
+from tests.reliability.command import import_dagster
+from tests.reliability.kills import Aim, Ground, Tally, Way, shoot_and_repeat, undisturbed
 from warehouse import tenants
 from warehouse.connection import Warehouse
-from warehouse.server import SUPERUSER, EmbeddedServer
-from warehouse.settings import Settings
+from warehouse.publication import WeightDecision, publish_weights
+from warehouse.server import EmbeddedServer
+from warehouse.settings import PROJECT_ROOT, Settings
 
-AS_OF = "2026-06-30"
-ICP = str(Path(sys.executable).parent / "icp")
-
-# What may differ between two runs that mean the same: when, which run, and numbers that the database drew.
-_CHANCE = {
-    "run_id", "load_id", "first_load_id", "last_load_id", "started_at", "finished_at", "rejected_at", "resolved_at",
-    "registered_at", "created_at", "published_at", "ended_at", "decided_at", "computed_at", "valid_until", "changed_at",
-    "version_num", "mapping_path", "at", "entry_id", "lead_id", "activity_id", "converting_touch_id",
-}  # fmt: skip
-_AS = {
-    "lead_score_snapshots.scored_at": "case when origin = 'source' then scored_at end",
-    "conversion_patterns.patterns": "patterns - 'computed_at' - 'valid_until'",
-    "conversion_pattern_history.patterns": "patterns - 'computed_at' - 'valid_until'",
-}
-_COMPARED = {
-    "raw": ("leads", "lead_status_events", "activities", "lead_score_snapshots", "rejected_rows", "sources"),
-    "marts": MARTS,
-    "learned": (
-        "weight_versions", "weight_decisions", "rate_estimates", "conversion_patterns", "conversion_pattern_history",
-    ),
-}  # fmt: skip
-
-
-@dataclass
-class Shots:
-    """What was shot: seconds into the command, by command."""
-
-    fired: dict[str, list[float]] = field(default_factory=dict)
-    missed: int = 0
-
-    @property
-    def hits(self) -> int:
-        return sum(map(len, self.fired.values()))
+POINTS = 200
+SHOTS_IN_A_RUN = 6
+RUN = "run everything --as-of 2026-06-30"
+# Of a whole run, in their order; as often as shots shall fall there.
+STEPS = (
+    *("load_outcomes", "process_intake", "raw__registry_entities", "match_seeds", "match_seeds", "crawl_sites"),
+    *("crawl_sites", "dbt_stage_1", "dbt_stage_1", "dbt_stage_1", "dbt_stage_1", "learn_suggestions", "learn_weights"),
+    *("learn_weights", "dbt_stage_2", "dbt_stage_2", "learn_who", "raw__warehouse_score_snapshots"),
+)
+# A publication takes milliseconds; so that shots fall into it, every statement that writes learned tables takes longer.
+SLOWLY = """
+create function learned.write_slowly() returns trigger language plpgsql as
+$$ begin perform pg_sleep(0.05); return null; end $$;
+do $$
+declare relation text;
+begin
+    for relation in select format('%I.%I', schemaname, tablename) from pg_tables where schemaname = 'learned' loop
+        execute 'create trigger write_slowly after insert or update or delete on ' || relation
+            || ' for each statement execute function learned.write_slowly()';
+    end loop;
+end $$
+"""
 
 
-class Scene:
-    """One warehouse with tenants whose files lie there, and commands to run on it as a person would."""
-
-    def __init__(self, server: EmbeddedServer, template: str, home: Path, mappings: list[Path]) -> None:
-        self.url = make_database(server, template)
-        self.home = home
-        self.mappings = [str(path) for path in mappings]
-        self.environment = {
-            **os.environ, "ICP_DATABASE_URL": self.url, "ICP_HOME": str(home), "DAGSTER_HOME": str(home / "dagster"),
-        }  # fmt: skip
-        with self.warehouse.connect(autocommit=True) as connection:
-            for path in mappings:
-                tenants.add_tenant(connection, slug=path.parent.name, simulated=True, timezone="Asia/Singapore")
-
-    @property
-    def warehouse(self) -> Warehouse:
-        return Warehouse(Settings(home=self.home, database_url=self.url)).open()
-
-    def commands(self) -> dict[str, list[str]]:
-        return {
-            "load": [ICP, "load", "outcomes", *self.mappings],
-            "run": [ICP, "run", "learning_weekly", "--as-of", AS_OF],
-        }
-
-    def finish(self, command: str) -> float:
-        """Run a command to its end; returns its seconds."""
-        began = time.monotonic()
-        done = subprocess.run(
-            self.commands()[command], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        assert done.returncode in (0, 4), done.stdout  # 4: a check on so few leads may not hold
-        return time.monotonic() - began
-
-    def shoot(self, command: str, after: float) -> bool:
-        """Start a command and kill it and all its children after so many seconds; False if it ended before."""
-        shot = subprocess.Popen(
-            self.commands()[command],
-            env=self.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            shot.wait(after)
-            return False
-        except subprocess.TimeoutExpired:
-            os.killpg(shot.pid, signal.SIGKILL)
-            shot.wait()
-            return True
-
-    def state(self) -> dict[str, list[str]]:
-        """All rows that count, as sorted text."""
-        found = {}
-        with self.warehouse.connect() as connection:
-            for schema, names in _COMPARED.items():
-                for table in names:
-                    columns = [
-                        row[0]
-                        for row in connection.execute(
-                            "select column_name from information_schema.columns where table_schema = %s"
-                            " and table_name = %s order by ordinal_position",
-                            (schema, table),
-                        )
-                        if row[0] not in _CHANCE
-                    ]
-                    listed = ", ".join(_AS.get(f"{table}.{column}", f'"{column}"') for column in columns)
-                    rows = connection.execute(f"select row({listed})::text from {schema}.{table} order by 1".encode())
-                    found[f"{schema}.{table}"] = [row[0] for row in rows]
-        return found
-
-    def unfinished(self) -> list[str]:
-        """What says that it is still at work although nothing is."""
-        with self.warehouse.connect() as connection:
-            rows = connection.execute("select 'load of ' || file from raw.loads where status = 'running'").fetchall()
-        return [row[0] for row in rows]
-
-    def drop(self, server: EmbeddedServer) -> None:
-        with psycopg.connect(server.dsn(user=SUPERUSER, dbname="postgres"), autocommit=True) as connection:
-            name = psycopg.conninfo.conninfo_to_dict(self.url)["dbname"]
-            connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(str(name))))
-
-
-@pytest.fixture(scope="module")
-def mappings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    folder = tmp_path_factory.mktemp("world")
-    return [mapping for _, mapping in write_world(world(tenants=3, leads=300, seed=21), folder)]
-
-
-@pytest.fixture(scope="module")
-def undisturbed(
-    server: EmbeddedServer, template: str, mappings: list[Path], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[dict[str, list[str]], dict[str, float]]:
-    """The state after a load and a run that nobody disturbed, and their seconds."""
-    scene = Scene(server, template, tmp_path_factory.mktemp("undisturbed"), mappings)
-    seconds = {command: scene.finish(command) for command in ("load", "run")}
-    state = scene.state()
-    scene.drop(server)
-    assert len(state["marts.lead_scores"]) > 800
-    assert len(state["learned.weight_versions"]) >= 1
-    return state, seconds
-
-
-def shoot_and_repeat(scene: Scene, seconds: dict[str, float], shots: int, chance: random.Random) -> Shots:
-    """Shoot load and run so many times, each at a random point, then let both finish."""
-    fired = Shots()
-    for command, share in (("load", 0.25), ("run", 0.75)):
-        for _ in range(max(1, round(shots * share))):
-            after = chance.uniform(0.2, seconds[command])
-            if scene.shoot(command, after):
-                fired.fired.setdefault(command, []).append(after)
-            else:
-                fired.missed += 1
-        scene.finish(command)
-    return fired
-
-
-def differences(one: dict[str, list[str]], other: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Rows that only one of two states has, by table."""
-    return {table: sorted(set(one[table]) ^ set(other[table]))[:5] for table in one if one[table] != other[table]}
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_a_load_and_a_run_that_were_killed_end_as_if_nothing_had_happened(
-    server: EmbeddedServer,
-    template: str,
-    mappings: list[Path],
-    undisturbed: tuple[dict[str, list[str]], dict[str, float]],
-    tmp_path: Path,
+def test_a_load_that_was_killed_ends_as_if_nothing_had_happened(
+    server: EmbeddedServer, template: str, short_tmp: Path, tmp_path: Path
 ) -> None:
-    state, seconds = undisturbed
-    scene = Scene(server, template, tmp_path, mappings)
-    fired = shoot_and_repeat(scene, seconds, 4, random.Random(1))
-    assert fired.hits >= 2
-    assert differences(state, scene.state()) == {}
-    assert scene.unfinished() == []
-    scene.drop(server)
+    database = make_database(server, template)
+    ground = Ground(server, short_tmp / "kills", database=database.partition("dbname=")[2].split()[0])
+    mappings = add_leads(ground, tmp_path, count=2, leads=200)
+    ground.save("kills_tenants")
+    aim = undisturbed(ground, "kills_tenants", f"load outcomes {mappings}")
+    assert len(aim.end["raw.leads"]) == 400
+    tally, chance = Tally(), random.Random(1)
+    ways: list[Way] = ["group", "process"]
+    for number in range(3):
+        shoot_and_repeat(ground, aim, chance, tally, way=lambda number=number: ways[number % 2])  # type: ignore[misc]
+    assert tally.different == []
+    assert tally.shots, tally
+
+
+def test_dbt_ends_with_the_run_that_was_killed() -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import time; from dagster_defs import dbt_process; dbt_process.end_with_reader();"
+         "print('up', flush=True); time.sleep(600)"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=PROJECT_ROOT,
+    )  # fmt: skip
+    assert child.stdout is not None
+    assert child.stdout.readline() == "up\n"
+    child.stdout.close()  # as the kernel does for a killed reader
+    assert child.wait(10) == 1
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3 * 3600)
-def test_two_hundred_kills(
-    server: EmbeddedServer,
-    template: str,
-    mappings: list[Path],
-    undisturbed: tuple[dict[str, list[str]], dict[str, float]],
-    tmp_path: Path,
-) -> None:
-    state, seconds = undisturbed
-    points, seed = 0, 0
-    while points < 200:
-        seed += 1
-        scene = Scene(server, template, tmp_path / str(seed), mappings)
-        fired = shoot_and_repeat(scene, seconds, 10, random.Random(seed))
-        points += fired.hits
-        assert differences(state, scene.state()) == {}, (seed, fired)
-        assert scene.unfinished() == [], (seed, fired)
-        scene.drop(server)
-        print(f"{points} points killed in {seed} scenes, all equal", flush=True)  # noqa: T201  # an hour's progress
+def test_two_hundred_kills(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(prefix="icp-kills-") as made:
+        home = Path(made)
+        monkeypatch.setenv("ICP_HOME", made)
+        monkeypatch.setenv("DBT_TARGET_PATH", f"{made}/target")
+        monkeypatch.setenv("DBT_LOG_PATH", f"{made}/logs")
+        import_dagster()
+        server = EmbeddedServer(Settings(home=home), linger=0)  # durable: it is shot too
+        server.acquire()
+        try:
+            ground = Ground(server, home, embedded=True)
+            # A killed server loses what it had not written, not what the kernel has not; and copies are made faster.
+            ground.administer(sql.SQL("alter system set fsync = off"), sql.SQL("select pg_reload_conf()"))
+            with scene(ground, home / "files") as aims:
+                tally = shoot_all(aims, ground, random.Random(7))
+        finally:
+            server.stop()
+            server.release()
+    print(f"\n{tally}")  # noqa: T201  # the figures of the proof
+    assert tally.different == [], "\n".join(tally.different)
+    assert {shot.phase for shot in tally.shots} >= {
+        *("load outcomes", "load registry", "load intake", "load", "crawl", "matching", "dbt stage 1", "dbt stage 2"),
+        *("learning", "publication"),
+    }
+
+
+def shoot_all(aims: dict[str, tuple[int, Aim]], ground: Ground, chance: random.Random) -> Tally:
+    """Shoot at all aims, each as often as it says, again and again until there are enough points."""
+    tally = Tally()
+
+    def way() -> Way:
+        return chance.choices(("group", "process", "server", "backend"), (50, 30, 12, 8))[0]  # type: ignore[return-value]
+
+    while len(tally.shots) < POINTS:
+        order = [name for name, (times, _) in aims.items() for _ in range(times)]
+        chance.shuffle(order)
+        for name in order:
+            told = len(tally.different)
+            shots = SHOTS_IN_A_RUN if aims[name][1].command.startswith("run everything") else 1
+            shoot_and_repeat(ground, aims[name][1], chance, tally, way=way, shots=shots)
+            said = "\n".join(tally.different[told:]) or "equal"
+            print(f"{len(tally.shots)} points; {name}: {said}", flush=True)  # noqa: T201  # an hour's progress
+            if len(tally.shots) >= POINTS:
+                break
+    return tally
+
+
+def add_leads(ground: Ground, folder: Path, *, count: int, leads: int) -> str:
+    """Tenants whose files lie there; returns their mappings, as an argument."""
+    mappings = [mapping for _, mapping in write_world(world(tenants=count, leads=leads, seed=21), folder)]
+    with Warehouse(ground.settings).connect(autocommit=True) as connection:
+        for mapping in mappings:
+            tenants.add_tenant(connection, slug=mapping.parent.name, simulated=True, timezone="Asia/Singapore")
+    return " ".join(map(str, mappings))
+
+
+@contextmanager
+def scene(ground: Ground, folder: Path) -> Iterator[dict[str, tuple[int, Aim]]]:
+    """States with everything in them, and what to shoot at in each; while the block runs the sites answer."""
+    simulated = evidence_world(tenants=3, seed=4, entities=8_000, background=30)
+    simulated.write(folder, sites=False)
+    with serve_sites(simulated) as port:
+        ground.environment["ICP_CONNECT_TO"] = f"* = 127.0.0.1:{port}"
+        mappings = add_leads(ground, folder / "leads", count=3, leads=300)
+        codes = f"load industry-codes {folder}/industry_codes.csv --version sim"
+        registry = f"load registry {folder}/registry --industry-version sim"
+        intakes = make_states(ground, folder, simulated, mappings, codes, registry)
+        run = undisturbed(ground, "first", RUN, STEPS)
+        with ground.connect() as connection:
+            publish_twice(connection, "tenant-00000")
+        ground.save("ran")
+        rollback = undisturbed(ground, "ran", "weights rollback tenant-00000 --to 0 --reason test")
+        ground.save("rolled")
+        yield {
+            "first outcomes": (3, undisturbed(ground, "tenants", f"load outcomes {mappings}")),
+            "later outcomes": (2, undisturbed(ground, "first", f"load outcomes {mappings}")),
+            "industry codes": (1, undisturbed(ground, "tenants", codes)),
+            "first registry": (2, undisturbed(ground, "codes", registry)),
+            "later registry": (1, undisturbed(ground, "first", registry)),
+            "intake": (2, undisturbed(ground, "codes", intakes[0])),
+            "crawl": (3, undisturbed(ground, "first", "crawl")),
+            "rollback": (2, rollback),
+            "accept": (1, undisturbed(ground, "ran", "suggestions accept seeds-001 1 2 --by test")),
+            "rescore": (1, undisturbed(ground, "rolled", "run rescore --as-of 2026-06-30", STEPS[-4:-2])),
+            "run": (1, run),
+        }
+
+
+def make_states(
+    ground: Ground, folder: Path, simulated: EvidenceWorld, mappings: str, codes: str, registry: str
+) -> list[str]:
+    """Save the states before a run; the files are newer than what was loaded of them. Returns commands of intakes."""
+    intakes = [
+        f"load intake {folder}/intake/{truth.spec.slug}.json --tenant {truth.spec.slug}" for truth in simulated.tenants
+    ]
+    with ground.connect() as connection:
+        for truth in simulated.tenants:
+            tenants.add_tenant(connection, slug=truth.spec.slug, simulated=True)
+        connection.execute(SLOWLY.encode())
+    ground.save("tenants")
+    ground.put("tenants")
+    ground.finish(codes)
+    ground.save("codes")
+    ground.put("codes")
+    with older(folder, mappings):
+        for command in (registry, f"load outcomes {mappings}", *intakes[:2]):
+            ground.finish(command)
+    with (folder / "background.csv").open("w", newline="") as out:
+        csv.writer(out).writerows(
+            [("name", "domain"), *((one.name, one.domain) for one in simulated.background if one.domain)]
+        )
+    ground.finish(f"crawl --background {folder}/background.csv")
+    with ground.connect() as connection:  # the third intake is handed in by an application
+        connection.execute(
+            "insert into raw.icp_intake_inbox (tenant_id, payload, submitted_by)"
+            " select tenant_id, %s, 'app' from raw.tenants where slug = %s",
+            (Jsonb(dict(simulated.tenants[2].intake)), simulated.tenants[2].spec.slug),
+        )
+    ground.save("first")
+    return intakes
+
+
+@contextmanager
+def older(folder: Path, mappings: str) -> Iterator[None]:
+    """Within the block the files are as they were before their last third came."""
+    paths = [path for mapping in mappings.split() for path in Path(mapping).parent.glob("*.csv")]
+    paths += list((folder / "registry").glob("*.csv"))
+    newest = {path: path.read_text(encoding="utf-8") for path in paths}
+    for path, text in newest.items():
+        lines = text.splitlines(keepends=True)
+        path.write_text("".join([lines[0], *(line for n, line in enumerate(lines[1:]) if n % 3)]), encoding="utf-8")
+    yield
+    for path, text in newest.items():
+        path.write_text(text, encoding="utf-8")
+
+
+def publish_twice(connection: psycopg.Connection, slug: str) -> None:
+    """Two versions of weights, so that there is something to go back to."""
+    tenant = tenants.get(connection, slug)
+    for weights in ((0.3, 0.2, 0.2, 0.15), (0.1, 0.3, 0.3, 0.15)):
+        decision = WeightDecision(
+            tenant.tenant_id, "publish", weights, "learned", None, "test", 300, 30, (10.0, 10.0, 5.0, 3.0)
+        )
+        publish_weights(connection, [decision], as_of=dt.date(2026, 6, 30), run_id=None)

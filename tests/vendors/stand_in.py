@@ -32,8 +32,8 @@ class Fault:
 
     Attributes:
         kind: status, hang (until the client goes), truncated (announces more than it sends), empty, garbage (no JSON),
-            wrong_schema (JSON of another shape), half (JSON that breaks off), huge, reset (closes without a word),
-            redirect, gzip_lie (says gzip, is not).
+            wrong_schema (JSON of another shape), bytes (the body as it is), half (JSON that breaks off), huge,
+            reset (closes without a word), redirect, gzip_lie (says gzip, is not).
     """
 
     kind: str
@@ -246,6 +246,8 @@ def _handler(world: StandIn) -> type[BaseHTTPRequestHandler]:
                 self._send_bytes(200, b'{"results": [{"url": "https://x.example', "application/json")
             elif fault.kind == "wrong_schema":
                 self._send(200, fault.body if fault.body is not None else {"surprise": [1, 2]})
+            elif fault.kind == "bytes":
+                self._send_bytes(fault.status, fault.body, "application/json")
             elif fault.kind == "redirect":
                 self._send_bytes(302, b"", "text/plain", location="https://elsewhere.example/")
             else:

@@ -37,6 +37,7 @@ def dump(warehouse: Warehouse, tools: None, tmp_path: Path) -> Path:
         connection.execute("select intermediate.touch('raw.leads', array[1])")
     target = tmp_path / "a name with spaces.dump"
     assert backup.backup(warehouse, target) == target.stat().st_size > 10_000
+    assert target.stat().st_mode & 0o077 == 0  # it holds what only the pipeline may read
     return target
 
 

@@ -52,6 +52,15 @@ def test_a_login_moves_to_another_tenant_and_keeps_nothing_of_the_first(warehous
     assert seen(warehouse, login) == ["other"]
 
 
+def test_a_login_that_gets_another_role_loses_the_first(warehouse: Warehouse, login: str) -> None:
+    roles.add_login(warehouse, login, role="icp_bi")
+    assert seen(warehouse, login) == ["acme", "other"]
+    roles.add_login(warehouse, login, role="icp_viewer", tenant="acme")
+    assert seen(warehouse, login) == ["acme"]
+    with warehouse.connect() as connection:
+        assert [known.role for known in roles.list_logins(connection) if known.login == login] == ["icp_viewer"]
+
+
 def test_every_change_is_in_the_audit_log(warehouse: Warehouse, login: str) -> None:
     roles.add_login(warehouse, login, role="icp_bi")
     roles.revoke_login(warehouse, login, drop=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -120,6 +121,18 @@ def test_a_connection_starts_a_killed_server_again(home: Path) -> None:
     warehouse.close()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a server that its client has gone")
+def test_a_statement_ends_soon_after_its_client_was_killed(own_server: EmbeddedServer) -> None:
+    own_server.acquire()
+    ask = f"import psycopg; psycopg.connect({own_server.dsn(user=SUPERUSER, dbname='postgres')!r}).execute("
+    client = subprocess.Popen([sys.executable, "-c", f"{ask}'select pg_sleep(600)')"])
+    at_it = "select count(*) from pg_stat_activity where query like 'select pg_sleep(600)%' and state = 'active'"
+    assert until(lambda: query(own_server, at_it) == 1)
+    client.kill()
+    client.wait()
+    assert until(lambda: query(own_server, at_it) == 0)
+
+
 def test_a_server_whose_watcher_was_killed_is_watched_again(own_server: EmbeddedServer) -> None:
     own_server.acquire()
     watchers = subprocess.run(["pgrep", "-f", f"data={own_server.data}"], capture_output=True, text=True)
@@ -157,9 +170,41 @@ def test_older_data_are_pointed_out_and_left_alone(own_server: EmbeddedServer) -
     older = own_server.base / "data-9"
     older.mkdir()
     (older / "PG_VERSION").write_text("9")
-    with pytest.raises(ServerError, match=r"Postgres 9.*dump.*Nothing was changed"):
+    with pytest.raises(ServerError, match=r"Postgres 9.*icp backup.*icp restore.*Nothing was changed"):
         own_server.acquire()
     assert not own_server.data.exists()
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [(None, "empty or not whole"), ("9", "is of Postgres 9")],
+    ids=["half made", "another version"],
+)
+def test_data_that_are_not_ours_are_pointed_out_and_left_alone(
+    own_server: EmbeddedServer, version: str | None, words: str
+) -> None:
+    own_server.data.mkdir()
+    (own_server.data / "precious").touch()
+    if version:
+        (own_server.data / "PG_VERSION").write_text(f"{version}\n")
+    before = sorted(own_server.data.iterdir())
+    with pytest.raises(ServerError, match=rf"{words}.*move the directory away.*Nothing was changed"):
+        own_server.acquire()
+    assert sorted(own_server.data.iterdir()) == before
+
+
+def test_a_port_that_is_in_use_is_said_with_what_to_do(home: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        server = EmbeddedServer(Settings(home=home, port=port, durable=False), linger=0)
+        with pytest.raises(ServerError, match=f"Port {port} of 127.0.0.1 is in use.*ICP_PG_PORT"):
+            server.acquire()
+    server.acquire()  # the port is free again
+    assert query(server, "select 1") == 1
+    server.stop()
+    server.release()
 
 
 def test_without_user_namespaces_root_runs_the_server_as_nobody(
@@ -202,8 +247,6 @@ def test_over_tcp_a_password_is_needed(home: Path, unused_port: int) -> None:
 
 @pytest.fixture
 def unused_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator, Sequence
 
 from ingest.crawl.extract.document import Document, Line
-from ingest.crawl.extract.products import rules
 from ingest.crawl.extract.text import excerpt, words
 from ingest.crawl.extract.titles import find_titles
 from ingest.evidence import EvidenceItem
@@ -58,6 +56,9 @@ background hero illustration screenshot video play quote quotes arrow linkedin f
 reviews review g2 capterra trustpilot play app store menu close search home contact about pricing careers blog login
 """
 _GENERIC = frozenset(_GENERIC_WORDS.split())
+_LOWER = frozenset(
+    {"of", "and", "the", "for", "de", "du", "la", "der", "van", "von", "y", "e", "et", "und", "by", "at", "on"}
+)
 _BAD = re.compile(r"[?!©®=<>{}\[\]@#]|https?:|\d{4,}|%|\$")
 
 
@@ -145,7 +146,7 @@ def _listed(line: Line) -> Iterator[tuple[str, Line, int, int, float]]:
             maxsplit=1,
         )[0]
         for part in re.split(r",|\s+and\s+|\s*&\s+(?=[A-Z][a-z]+$)|\s+or\s+", rest):
-            name = part.strip(" .")
+            name = re.sub(r"^.*\b(?:like|such as|including)\s+", "", part).strip(" .")
             if name and name[0].isupper() and len(name.split()) <= 5:
                 start = line.text.find(name, match.end())
                 yield name, line, max(start, 0), max(start, 0) + len(name), 0.8
@@ -186,17 +187,14 @@ def _trimmed(text: str) -> str | None:
     return name if 2 <= len(name) <= 60 else None
 
 
-@functools.cache
-def _product_names() -> frozenset[str]:
-    return frozenset(name_key(product.name) for product in rules().products)
-
-
 def _is_company(name: str) -> bool:
     if not 2 <= len(name) <= 60 or _BAD.search(name) or len(name.split()) > 6:
         return False
     key = name_key(name).split()
     if not key or all(word in _GENERIC or word.isdigit() for word in key) or key[0] in _GENERIC - {"american", "g2"}:
         return False
-    if not any(part[:1].isupper() or part[:1].isdigit() for part in name.split()):
+    parts = name.split()
+    # "HR managers in 900 companies" is no name.
+    if any(part.islower() and part.isalpha() and part not in _LOWER for part in parts[1:]) and len(parts) > 2:
         return False
-    return name_key(name) not in _product_names()
+    return any(part[:1].isupper() or part[:1].isdigit() for part in parts)

@@ -20,16 +20,18 @@ import psycopg
 import yaml
 
 from ingest.crawl.extract.document import Document
-from ingest.crawl.extract.text import Lexicon, Word, excerpt, singular, words
+from ingest.crawl.extract.text import Lexicon, Word, excerpt, stem, words
 from ingest.errors import IngestError
 from ingest.evidence import EvidenceItem
 
 MOST_CODES = 3
 # Tuned on the labelled pages of tests/ingest/extract: lower lets neighbouring trades in.
 LEAST_SCORE = 0.62
-NEAR_BEST = 0.8
-# "Other …, not elsewhere classified": its words are those of its neighbours.
-CATCH_ALL = 0.8
+NEAR_BEST = 0.9
+# How many other words may stand among those of a title.
+ROOM = 3
+# Weight of a title, a description, a main heading.
+HEADLINE = 2.0
 _STOP_WORDS = """
 of and or the a an for in on to by with without from not nec n.e.c other others except excluding including related
 activities activity services service operations operation general specialised various own account fee contract basis
@@ -39,17 +41,52 @@ _STOP = frozenset(_STOP_WORDS.split())
 _BRACKET = re.compile(r"\([^()]*\)")
 # After these words a sentence talks about customers, not about the company.
 _AUDIENCE_WORDS = """
-for help helps helping serve serves serving across enables enabling empower empowers between among customers clients
-importers exporters companies businesses industries sectors against like
+for help helps helping let lets allow allows give gives giving serve serves serving across enables enabling empower
+empowers between among customers clients importers exporters companies businesses industries sectors against like
+backed funded raised investors previously formerly prior worked former ex
 """
 _AUDIENCE = frozenset(_AUDIENCE_WORDS.split())
-_REST = re.compile(r"\bn\.?e\.?c\b|\bother\b", re.I)
+# Stems that people say for a word of titles.
+_SAME = {
+    **dict.fromkeys(("distribut", "suppli", "import", "trader", "stockist"), "wholesal"),
+    **dict.fromkeys(("maker", "produc"), "manufactur"),
+    **dict.fromkeys(("shop", "stor", "boutiqu"), "retail"),
+    **dict.fromkeys(("consult", "consultant", "advisory", "advis"), "consultancy"),
+    **dict.fromkeys(("rental", "hire", "leas"), "rent"),
+    **dict.fromkeys(("overhaul", "refurbish"), "repair"),
+    **dict.fromkeys(("lorry", "truck"), "road"),
+}
+# Right before the name of a trade these say that somebody else is in it.
+_OTHERS = frozenset(
+    {"at", "by", "your", "their", "every", "each", "average", "any", "find", "hire", "between", "near", "rather"}
+)
+_REST = re.compile(r"\bn\.?e\.?c\b|^other\b", re.I)
 # "Bakery supplies", "restaurant software": not the trade itself but somebody who sells to it.
 _SELLS_TO_WORDS = """
-supply supplies supplier suppliers equipment ingredients software platform platforms app apps industry industries sector
-sectors teams tools jobs systems solutions owners operators chains groups managers consultancy association owner
+supply supplies supplier suppliers equipment ingredients software platform platforms app apps industry industries
+sector sectors menu menus data technology tech technologies automation marketplace marketplaces network directory
+workflow workflows infrastructure startup startups professionals experience teams tools jobs systems solutions owners
+operators chains groups managers consultancy association owner
 """
 _SELLS_TO = frozenset(_SELLS_TO_WORDS.split())
+# How titles end whose beginning names the trade, and how people say the same.
+_BY_ANYBODY = ("services", "service", "agency", "company", "firm", "provider")
+_OFFERED = {
+    **dict.fromkeys(("services", "service", "activities"), _BY_ANYBODY),
+    **dict.fromkeys(("agency", "agencies"), ("agency", "agencies")),
+    **dict.fromkeys(("company", "companies"), ("company",)),
+    **dict.fromkeys(("firm", "firms"), ("firm", "firms")),
+}
+_JOINS = frozenset({"and", "or", "other", "of", "for", "general", "related", "various"})
+# "We are a family of …", "Acme provides full-service …", "Our …": the trade follows within a few words, and none of
+# those that turn to something else stands between.
+_INTRODUCING_WORDS = """
+is are am as our we're we’re offer offers offering provide provides providing specialise specialises specialize
+specializes specialising specializing expert experts leader leading run runs do does
+"""
+_TURNING_WORDS = "that which who to with by at from helping used using"
+_INTRODUCING, _TURNING = frozenset(_INTRODUCING_WORDS.split()), frozenset(_TURNING_WORDS.split())
+REACH = 6
 _SENTENCE_END = re.compile(r"[.!?;:|–—]")
 
 
@@ -91,25 +128,31 @@ class IndustryVocabulary:
         self.titles: dict[str, str] = {}
         bags: dict[str, frozenset[str]] = {}
         self._details: dict[str, frozenset[str]] = {}
+        # What is done comes first in a title: "Wholesale of personal care products" is said by nobody who makes them.
+        self._first: dict[str, str] = {}
         for entry in codes:
             self.titles[entry.code] = " ".join(entry.title.split())
-            bags[entry.code] = frozenset(_content(_BRACKET.sub(" ", entry.title)))
+            content = _content(_BRACKET.sub(" ", entry.title))
+            bags[entry.code] = frozenset(content)
+            self._first[entry.code] = content[0] if content else ""
             self._details[entry.code] = frozenset(_content(f"{entry.definition} {entry.examples}"[:4_000]))
         frequency: dict[str, int] = defaultdict(int)
         for bag in bags.values():
             for word in bag:
                 frequency[word] += 1
-        self._one_word = {code for code, title in self.titles.items() if len(words(_BRACKET.sub(" ", title))) == 1}
-        self._catch_all = {code for code, title in self.titles.items() if _REST.search(title)}
         total = max(len(bags), 1)
         self._idf = {word: math.log(1 + total / count) for word, count in frequency.items()}
         self._bags = {code: bag for code, bag in bags.items() if bag}
         self._mass = {code: sum(self._idf[word] for word in bag) for code, bag in self._bags.items()}
+        # A title of one word ("Hotels") is looked for as such; of others whose rest says nothing, only as a phrase.
+        self._one_word = {code for code, title in self.titles.items() if len(words(_BRACKET.sub(" ", title))) == 1}
         self._postings: dict[str, list[str]] = defaultdict(list)
         for code, bag in self._bags.items():
-            for word in bag:
-                self._postings[word].append(code)
-        self._terms = Lexicon((term.say, term) for term in self._resolve())
+            # "Other …, not elsewhere classified": its words are those of its neighbours.
+            if (len(bag) > 1 or code in self._one_word) and not _REST.search(self.titles[code]):
+                for word in bag:
+                    self._postings[word].append(code)
+        self._terms = Lexicon((term.say, term) for term in (*self._resolve(), *self._said_in_titles()))
 
     @classmethod
     def load(cls, connection: psycopg.Connection, version: str | None = None) -> IndustryVocabulary:
@@ -159,61 +202,95 @@ class IndustryVocabulary:
                 for say in entry["say"]:
                     yield _Term(str(say), codes, bool(entry.get("strong", False)))
 
+    def _said_in_titles(self) -> Iterator[_Term]:
+        """ "Translation services", "Interior design services": a title is a name of the trade, and so is the same with
+        another word for who offers it."""
+        said: dict[tuple[str, tuple[str, ...]], set[str]] = defaultdict(set)
+        for code, title in self.titles.items():
+            named = words(_BRACKET.sub(" ", title))
+            offered = _OFFERED.get(named[-1].key) if 2 <= len(named) <= 4 else None
+            if offered and not {word.key for word in named} & _JOINS:
+                said[" ".join(word.key for word in named[:-1]), offered].add(code)
+        for (trade, offered), codes in said.items():
+            if len(codes) == 1 and _content(trade):
+                for by in offered:
+                    yield _Term(f"{trade} {by}", tuple(codes), True)
+
     def best_code(self, description: str) -> str | None:
         """The code of a few words such as "freight forwarding"; None where none fits."""
-        place = _Place(description, words(description), 2.0, True, "")
+        place = _Place(description, words(description), HEADLINE, True, "")
         scored = self.score([place])
         best = max(scored, key=lambda code: (scored[code][0], code), default=None)
         return best if best is not None and scored[best][0] >= LEAST_SCORE else None
 
     def score(self, places: Sequence[_Place]) -> dict[str, tuple[float, str, _Place, int, int]]:
         """Score per code (0-1), with the term and the place that speak for it most."""
-        weights: dict[str, float] = defaultdict(float)
-        best_place: dict[str, _Place] = {}
         said: dict[str, list[tuple[_Term, _Place, int, int]]] = defaultdict(list)
         for place in places:
-            for word, weight in _weighted(place):
-                if word in self._idf:
-                    weights[word] += weight
-                    if word not in best_place or place.weight > best_place[word].weight:
-                        best_place[word] = place
             for term, start, end in self._terms.find(place.words):
-                if not _is_audience(place, start) and not _sells_to(place, end):
+                if not _is_of_others(place, start, end):
                     for code in term.codes:
                         said[code].append((term, place, start, end))
         results = {code: hit for code, hits in said.items() if (hit := _everyday_score(hits))}
-        for code, score, word in self._title_scores(weights):
-            place = best_place[word]
-            start, end = _find(place, word)
-            phrase = self._bags[code] & {singular(w.key) for w in place.words}
-            # Single common words ("hotels", "restaurants") must be said where a company says what it is.
-            if (
-                not place.strong
-                or (len(self._bags[code]) == 1 and weights[word] < 3)
-                or (len(self._bags[code]) > 1 and len(phrase) < min(2, len(self._bags[code])))
-            ):
-                continue
+        for code, score, place, start, end in self._title_scores(places):
             if code not in results or score > results[code][0]:
                 results[code] = (score, self.titles[code].lower(), place, start, end)
         return results
 
-    def _title_scores(self, weights: dict[str, float]) -> Iterator[tuple[str, float, str]]:
-        """Codes whose title the page says: code, score and the title's rarest word on the page."""
-        reached: dict[str, float] = defaultdict(float)
-        for word, weight in weights.items():
-            share = min(1.0, weight / 2.0)
-            for code in self._postings[word]:
-                reached[code] += self._idf[word] * share
-        for code, mass in reached.items():
-            coverage = mass / self._mass[code]
-            bag = self._bags[code]
-            if coverage < LEAST_SCORE or (len(bag) == 1 and (coverage < 1 or code not in self._one_word)):
+    def _title_scores(self, places: Sequence[_Place]) -> Iterator[tuple[str, float, _Place, int, int]]:
+        """Codes whose title the page says, its words near one another, where a company says what it is."""
+        heard: dict[str, list[tuple[float, _Place, int, int]]] = defaultdict(list)
+        keys: set[str] = set()
+        for place in places:
+            stems = [_said(word.key) for word in place.words]
+            keys.update(stems)
+            if place.strong:
+                for code, share, start, end in self._near(place, stems):
+                    heard[code].append((share * min(1.0, place.weight / HEADLINE), place, start, end))
+        for code, hits in heard.items():
+            best = max(hits, key=lambda hit: hit[0])
+            # Single common words ("hotels", "restaurants") must be said twice; two only outside of a headline.
+            said = sum(hit[1].weight for hit in hits)
+            if said < {1: 3.0, 2: HEADLINE}.get(len(self._bags[code]), 0.0):
                 continue
-            coverage *= CATCH_ALL if code in self._catch_all else 1.0
             detail = self._details[code]
-            support = sum(1 for word in weights if word in detail) / 20 if detail else 0.0
-            rarest = max((word for word in bag if word in weights), key=lambda word: (self._idf[word], word))
-            yield code, min(0.95, 0.8 * coverage + min(0.15, support)), rarest
+            support = sum(1 for key in keys if key in detail) / 20 if detail else 0.0
+            coverage = min(1.0, best[0] * (1.0 if len(hits) == 1 else 1.2))
+            if coverage >= LEAST_SCORE:
+                yield code, min(0.95, 0.85 * coverage + min(0.1, support)), *best[1:]
+
+    def _near(self, place: _Place, stems: Sequence[str]) -> Iterator[tuple[str, float, int, int]]:
+        """Codes with the share of their title that stands together in a place, and from where to where."""
+        at: dict[str, list[int]] = defaultdict(list)
+        for index, key in enumerate(stems):
+            if key in self._postings and len(at[key]) < 5:
+                at[key].append(index)
+        candidates: dict[str, int] = defaultdict(int)
+        for key in at:
+            for code in self._postings[key]:
+                candidates[code] += 1
+        for code, count in candidates.items():
+            bag = self._bags[code]
+            if count < min(2, len(bag)):
+                continue
+            held = sorted((index, key) for key in bag if key in at for index in at[key])
+            best, span = 0.0, (0, 0)
+            for first in range(len(held)):
+                mass, seen, last = 0.0, set(), first
+                for index, key in held[first:]:
+                    if index - held[first][0] > len(bag) + ROOM:
+                        break
+                    if key not in seen:
+                        seen.add(key)
+                        mass, last = mass + self._idf[key], index
+                if mass > best and len(seen) >= min(2, len(bag)) and self._first[code] in seen:
+                    start, end = place.words[held[first][0]].start, place.words[last].end
+                    if not _is_of_others(place, start, end) and not _SENTENCE_END.search(place.text, start, end):
+                        best, span = mass, (start, end)
+            share = best / self._mass[code]
+            # "Real estate" is not yet its developers: only of long titles may a word be missing.
+            if share >= (LEAST_SCORE if len(bag) > 3 else 0.99):
+                yield code, share, *span
 
 
 def find_industries(documents: Sequence[Document], vocabulary: IndustryVocabulary) -> list[EvidenceItem]:
@@ -222,10 +299,16 @@ def find_industries(documents: Sequence[Document], vocabulary: IndustryVocabular
         return []
     scored = vocabulary.score(list(_places(documents)))
     ranked = sorted(scored.items(), key=lambda entry: (-entry[1][0], entry[0]))
-    items = []
-    for code, (score, term, place, start, end) in ranked[:MOST_CODES]:
-        if score < LEAST_SCORE or score < NEAR_BEST * ranked[0][1][0]:
+    items: list[EvidenceItem] = []
+    named: set[str] = set()
+    for code, (score, term, place, start, end) in ranked:
+        if score < LEAST_SCORE or score < NEAR_BEST * ranked[0][1][0] or len(items) == MOST_CODES:
             break
+        # Titles that only a bracket tells apart ("clinics (Western)") are one trade.
+        name = " ".join(_BRACKET.sub(" ", vocabulary.titles[code]).split()).lower()
+        if name in named:
+            continue
+        named.add(name)
         items.append(
             EvidenceItem(
                 signal_key="ssic",
@@ -258,8 +341,14 @@ def _preferred_version(connection: psycopg.Connection) -> str | None:
 
 def _content(text: str) -> list[str]:
     return [
-        singular(word.key) for word in words(text.replace("/", " ")) if word.key not in _STOP and not word.key.isdigit()
+        _said(word.key) for word in words(text.replace("/", " ")) if word.key not in _STOP and not word.key.isdigit()
     ]
+
+
+def _said(word: str) -> str:
+    """The stem of a word, the same for words of the same meaning."""
+    key = stem(word)
+    return _SAME.get(key, key)
 
 
 def _places(documents: Sequence[Document]) -> Iterator[_Place]:
@@ -271,9 +360,9 @@ def _places(documents: Sequence[Document]) -> Iterator[_Place]:
             continue
         lead = document.page.page_type in ("home", "about")
         if lead and document.title:
-            yield _Place(document.title, words(document.title), 2.0, True, url)
+            yield _Place(document.title, words(document.title), HEADLINE, True, url)
         if lead and document.description:
-            yield _Place(document.description, words(document.description), 2.0, True, url)
+            yield _Place(document.description, words(document.description), HEADLINE, True, url)
         if not lead:
             continue
         seen = 0
@@ -281,42 +370,25 @@ def _places(documents: Sequence[Document]) -> Iterator[_Place]:
             if line.quoted or line.kind == "image" or len(line.words) < 2 or seen > 8_000:
                 continue
             strong = (line.kind == "heading" and seen < 100) or (line.kind == "text" and seen < 300)
-            weight = (2.0 if line.kind == "heading" else 1.5) if strong else 0.5
+            weight = (HEADLINE if line.kind == "heading" else 1.5) if strong else 0.5
             yield _Place(line.text, line.words, weight, strong, url)
             seen += len(line.text)
 
 
-def _weighted(place: _Place) -> Iterator[tuple[str, float]]:
-    """Words with their weight: a word counts once per place, little after the sentence turned to its audience."""
-    seen: set[str] = set()
-    audience, last = False, 0
-    for word in place.words:
-        if audience and _SENTENCE_END.search(place.text, last, word.start):
-            audience = False
-        last = word.end
-        if word.key in _AUDIENCE:
-            audience = True
-            continue
-        key = singular(word.key)
-        if key not in seen and not audience:
-            seen.add(key)
-            yield key, place.weight
-
-
-def _is_audience(place: _Place, start: int) -> bool:
-    """Whether the sentence before this position has turned to those the company works for."""
-    audience, last = False, 0
+def _is_of_others(place: _Place, start: int, end: int) -> bool:
+    """Whether somebody else is meant: the sentence has turned to those the company works for, or goes on to say that it
+    sells to them, or the word before says so."""
+    audience, last, before = False, 0, ""
     for word in place.words:
         if word.start >= start:
             break
         if audience and _SENTENCE_END.search(place.text, last, word.start):
             audience = False
-        last = word.end
+        last, before = word.end, word.key
         audience = audience or word.key in _AUDIENCE
-    return audience and not _SENTENCE_END.search(place.text, last, start)
-
-
-def _sells_to(place: _Place, end: int) -> bool:
+    parted = bool(_SENTENCE_END.search(place.text, last, start))
+    if not parted and (audience or before in _OTHERS):
+        return True
     following = next((word for word in place.words if word.start >= end), None)
     return (
         following is not None
@@ -329,20 +401,29 @@ def _everyday_score(hits: list[tuple[_Term, _Place, int, int]]) -> tuple[float, 
     strong = [hit for hit in hits if hit[1].strong]
     names = {hit[0].say for hit in hits}
     best = max(hits, key=lambda hit: (hit[1].strong, hit[1].weight, len(hit[0].say), -hit[2]))
-    if strong and (best[0].strong or " " in best[0].say or len(hits) > 1):
+    term, place, start, end = best
+    if strong and (term.strong or " " in term.say or len(hits) > 1):
+        if len(hits) == 1 and place.weight < HEADLINE and not _introduces(place, start):
+            return None
         score = 0.86 if len(hits) > 1 else 0.8
-    elif best[1].weight >= 2:
+    elif place.weight >= HEADLINE:
         score = 0.72
     elif len(hits) >= 3 or len(names) >= 2:
         score = 0.66
     else:
         return None
-    term, place, start, end = best
     return score, term.say, place, start, end
 
 
-def _find(place: _Place, key: str) -> tuple[int, int]:
-    for word in place.words:
-        if singular(word.key) == key:
-            return word.start, word.end
-    return 0, 0
+def _introduces(place: _Place, start: int) -> bool:
+    """Whether a position opens a sentence, or follows within a few words on what says who somebody is or does."""
+    before = [word for word in place.words if word.start < start]
+    for back, word in enumerate(reversed(before)):
+        after = before[len(before) - back].start if back else start
+        if _SENTENCE_END.search(place.text, word.end, after):
+            return True
+        if back == REACH or word.key in _TURNING:
+            return False
+        if word.key in _INTRODUCING:
+            return True
+    return True

@@ -92,32 +92,48 @@ FUNCTIONS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (name, re.compile(rf"\b(?:{pattern})\b", re.I))
     for name, pattern in (
         ("RevOps", r"revops|rev ops|revenue operations|sales operations|sales ops"),
-        ("Customer Success", r"customer success|account manage\w+|key account\w*|implementation (?:manager"
-                             r"|consultant)"),
-        ("Support", r"customer (?:support|service|care)|support (?:engineer|specialist|agent)|help ?desk"),
-        ("Marketing", r"marketing|seo|content (?:writer|manager|strategist)|copywriter|brand|growth|social media"
-                      r"|communications"),
-        ("Sales", r"sales|account executive|business development|sdr|bdr|commercial manager|partnerships?"),
-        ("Data", r"data (?:scien\w+|engineer|analyst)|machine learning|analytics|ml engineer|ai engineer"),
-        ("Security", r"security (?:engineer|analyst)|ciso|infosec|penetration tester"),
-        ("Product", r"product (?:manager|owner|lead|director)|head of product"),
-        ("Design", r"(?:ux|ui|product|graphic|visual|interior|web) designer|design lead|architectural designer"),
-        ("IT", r"it (?:manager|support|executive|administrator)|systems? administrator|network engineer"),
+        ("Customer Success", r"(?:customer|client) success|account manage\w+|key account\w*"
+                             r"|(?:implementation|onboarding) (?:manager|consultant|specialist)"),
+        ("Support", r"(?:customer|technical|product) (?:support|service|care|experience)|support (?:engineer|specialist"
+                    r"|agent)|help ?desk|call cent(?:re|er)"),
+        ("Marketing", r"marketing|marketer|seo|content (?:writer|manager|strategist|creator|lead)|copywriter|brand"
+                      r"|growth|social media|communications|demand gen(?:eration)?|campaigns?|public relations"
+                      r"|community manager"),
+        ("Sales", r"sales|account (?:executive|director)|business development|sdr|bdr|commercial manager"
+                  r"|partnerships?|partner manager|territory manager|relationship manager|pre-?sales"
+                  r"|solutions? engineer"),
+        ("Data", r"data (?:scien\w+|engineer|analyst|architect|lead)|machine learning|analytics|ml engineer|ai engineer"
+                 r"|business intelligence|bi (?:analyst|developer)"),
+        ("Security", r"(?:security|soc) (?:engineer|analyst|architect)|ciso|infosec|penetration tester"),
+        ("Product", r"product (?:manager|owner|lead|director|analyst)|head of product"),
+        ("Design", r"(?:ux|ui|product|graphic|visual|interior|web|motion|fashion) designer|design lead|art director"
+                   r"|ux (?:researcher|writer)|architectural designer|illustrator"),
+        ("IT", r"it (?:manager|support|executive|administrator|specialist)|systems? administrator|sysadmin"
+               r"|network (?:engineer|administrator)"),
+        ("Quality", r"quality (?:assurance|control|manager|inspector)|qa\W{1,3}qc|food safety"),
         ("Engineering", r"(?:software|frontend|front-end|backend|back-end|full[- ]stack|devops|platform|mobile|qa"
                         r"|test|site reliability)"
-         r"[\w /-]{0,20}(?:engineer|developer)|developer|programmer|cto|engineering manager|engineer"),
-        ("Finance", r"finance|accountant|accounts? (?:executive|assistant|payable|receivable)|controller|auditor"
-                    r"|treasury|payroll|bookkeeper"),
-        ("HR", r"hr|human resources?|people (?:operations|partner|manager)|talent acquisition|recruiter|recruitment"),
+         r"[\w /-]{0,20}(?:engineer|developer)|developers?|programmer|cto|engineering manager|tech lead|engineers?"),
+        ("Finance", r"finance|financial (?:analyst|controller|planner)|accountant|accounts? (?:executive|assistant"
+                    r"|payable|receivable|clerk)|controller|auditor|treasury|payroll|bookkeeper|billing"),
+        ("HR", r"hr|human resources?|people (?:operations|ops|partner|manager|team)|talent|recruiter|recruitment"),
         ("Legal", r"legal|lawyer|counsel|paralegal|compliance"),
-        ("Logistics", r"logistics|warehouse|driver|supply chain|shipping|freight|procurement|purchasing|storekeeper"),
-        ("Operations", r"operations|office manager|coordinator|administrator|admin(?:istrative)? (?:assistant"
-                       r"|executive)|project manager"),
-        ("Kitchen and Service", r"chef|cook|barista|waiter|waitress|server|restaurant manager|kitchen|baker|sous"),
-        ("Retail", r"retail|store manager|shop assistant|cashier|merchandiser"),
+        ("Logistics", r"logistics|warehouse|driver|supply chain|shipping|freight|procurement|purchasing|buyer"
+                      r"|storekeeper|forklift|dispatcher|delivery rider|inventory"),
+        ("Kitchen and Service", r"chef|cook|barista|bartender|waiter|waitress|server|restaurant manager|kitchen|baker"
+                                r"|sous|f&b"),
+        ("Hospitality", r"housekeep\w*|front (?:office|desk)|concierge|guest (?:services?|relations)|room attendant"
+                        r"|hotel manager"),
         ("Site", r"site (?:supervisor|engineer|manager)|technician|electrician|plumber|foreman|quantity surveyor"
-                 r"|welder|mechanic"),
-        ("Clinical", r"nurse|doctor|physician|therapist|dentist|dental|clinic|pharmacist|caregiver"),
+                 r"|welder|mechanic|carpenter"),
+        ("Production", r"production|machinist|machine operator|cnc|assembler|plant manager"),
+        ("Operations", r"operations|chief of staff|office manager|coordinator|administrator|receptionist"
+                       r"|(?:admin(?:istrative)?|executive|personal) (?:assistant|executive)|project manager"
+                       r"|program(?:me)? manager"),
+        ("Retail", r"retail|store manager|shop assistant|cashier|merchandiser"),
+        ("Research", r"(?:research|applied|senior|staff) scientist|researcher|chemist|biologist|lab(?:oratory)?"
+                     r" (?:manager|assistant)"),
+        ("Clinical", r"nurse|doctor|physician|\w*therapist|dentist|dental|clinic|pharmacist|caregiver|veterinar\w+"),
         ("Teaching", r"teacher|tutor|trainer|lecturer|instructor|educator"),
         ("Consulting", r"consultant"),
     )
@@ -127,7 +143,11 @@ _ROLE = re.compile(
     r"|accountant"
     r"|officer|representative|driver|chef|technician|administrator|assistant|intern|architect|scientist|recruiter|nurse"
     r"|therapist|coordinator|planner|supervisor|operator|writer|marketer|buyer|barista|teacher|tutor|trainer|cook|baker"
-    r"|electrician|plumber|surveyor|sdr|bdr|controller|counsel|strategist|copywriter|head of [a-z]+|vp of [a-z]+)s?\b",
+    r"|electrician|plumber|surveyor|sdr|bdr|controller|counsel|strategist|copywriter|programmer|auditor|bookkeeper"
+    r"|receptionist|cashier|lawyer|paralegal|pharmacist|dentist|doctor|physician|researcher|chemist|machinist|welder"
+    r"|mechanic|carpenter|waiter|waitress|bartender|illustrator|clerk|housekeeper"
+    r"|product owner|(?:business|hr|talent|people) partner|(?:support|service|sales) agent"
+    r"|head of [a-z]+|vp of [a-z]+)s?\b|\([mwfdx]/[mwfdx](?:/[mwfdx])?\)",
     re.I,
 )
 _HIRING = re.compile(
@@ -259,7 +279,7 @@ def _headcount_item(found: tuple[int, int | None], url: str, snippet: str, confi
 
 
 def find_hiring(documents: Sequence[Document]) -> list[EvidenceItem]:
-    """Functions the company hires for: titles on career pages, job postings, "we are hiring a …"."""
+    """Functions the company hires for: titles on career pages and job boards, job postings, "we are hiring a …"."""
     items: list[EvidenceItem] = []
     for document in documents:
         url = document.page.url
@@ -270,12 +290,13 @@ def find_hiring(documents: Sequence[Document]) -> list[EvidenceItem]:
             continue
         careers = document.page.page_type == "careers"
         for line in document.main:
-            if careers and line.kind in ("heading", "item", "text") and _is_job(line):
-                items.extend(_hiring_item(line.text, line.text, url, 0.85 if line.kind != "text" else 0.75))
+            posted = not document.is_article and any(contact.startswith("http") for contact in line.contacts)
+            if (careers or posted) and line.kind in ("heading", "item", "text") and _is_job(line):
+                items.extend(_hiring_item(line.text, line.text, url, 0.85 if posted or line.kind != "text" else 0.75))
             elif not document.is_article and not line.keys.isdisjoint({"hiring", "looking", "recruiting"}):
                 for match in _HIRING.finditer(line.text[:1_000]):
                     snippet = excerpt(line.text, match.start(), match.end())
-                    for title in re.split(r"\s+(?:and|or)\s+(?:an?\s+)?", match[1]):
+                    for title in re.split(r"\s+(?:and|or|in|at|→)\s+(?:an?\s+)?", match[1]):
                         if _ROLE.search(title) or "ops" in title.lower():
                             items.extend(_hiring_item(title, snippet, url, 0.75))
     return items

@@ -18,7 +18,8 @@ _CURRENCY = re.compile(r"[$€£₹¥฿₱]|\b(?:RM|Rp|SGD|USD|EUR|GBP|MYR|IDR|
 _PER = (
     r"(?:\s*(?:/|per|a|each)\s*(?:active\s+)?(?:user|seat|employee|agent|member|person|pax|month|mo|year|yr|annum"
     r"|week|day"
-    r"|hour|hr|order|parcel|shipment|transaction|page|word|site|location|outlet|session|lesson|visit|night)\b\.?)"
+    r"|hour|hr|order|parcel|shipment|transaction|page|word|site|location|outlet|session|lesson|class|visit|night"
+    r"|ticket|box|dozen|piece|pc|set|pack|bottle|kg|unit|item|room|trip|credit|minute|call)\b\.?)"
 )
 _PRICE = re.compile(
     rf"(?:\b(?:prices? |packages? |plans? )?(from|starting (?:at|from)|starts? (?:at|from)"

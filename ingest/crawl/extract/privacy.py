@@ -32,18 +32,28 @@ _NAME_BEFORE = re.compile(rf"(?:^|(?<=[^\w]))({_NAME})\s*(?:,|[-–—|/·:]|\()
 _NAME_AFTER = re.compile(rf"^\s*[,:–—-]?\s*(?:(?:Mr|Ms|Mrs|Mdm|Dr)\.?\s+)?({_NAME_WORD}(?:\s+{_NAME_WORD}){{1,3}})\b")
 _NAME_ONLY = re.compile(rf"^\s*(?:[-–—~•]\s*)?((?:(?:Mr|Ms|Mrs|Mdm|Dr)\.?\s+)?{_NAME})\s*[,.]?\s*$")
 _ATTRIBUTED = re.compile(rf"^\s*[-–—~]\s*({_NAME_WORD}(?:\s+{_NAME_WORD}){{1,3}})\s*$")
+_NAME_OPENS = re.compile(
+    r"(?:^\W*|\(|\b(?:contact|attn|attention|ask for|call|speak to|person|kontakt|ansprechpartner\w*)\W+)"
+    rf"({_NAME})\s*[,():–—|-]"
+)
+_NAME_BEHIND = re.compile(
+    rf"\s*[-–—,/]?\s*(?:\((?:ask for |attn:? )?({_NAME})\)|(?:ask for|attn:?)\s+[A-Z]|[-–—]\s*(?:Mr|Ms|Mrs|Mdm|Dr)\b)"
+)
 _SALUTED = re.compile(rf"\b(?:Mr|Ms|Mrs|Mdm|Dr)\.?\s+({_NAME_WORD}(?:\s+{_NAME_WORD}){{0,3}})")
 # Capitalised words that open no person's name.
 _NO_NAME_WORDS = """
-the our your we a an and for by with from meet contact call email phone about home team sales marketing finance customer
-customers hr it support success operations product engineering business company group head chief senior regional global
-director manager careers jobs pte ltd inc llc sdn bhd gmbh limited holdings industries solutions services technologies
-technology systems foods logistics partners consulting singapore malaysia indonesia vietnam thailand asia hong kong
-united kingdom states new apply read more learn general enquiries office tel fax hotline mobile case study story built
-trusted loved used made vp ceo cfo coo cto founder account executive software data analytics full time part hybrid
+the our your we a an and for by with from meet contact call email phone about home team sales marketing finance
+customer customers hr it support success operations product engineering business company group head chief senior
+regional global director manager careers jobs pte ltd inc llc sdn bhd gmbh limited holdings industries solutions
+services technologies technology systems foods logistics partners consulting singapore malaysia indonesia vietnam
+thailand asia hong kong united kingdom states new apply read more learn general enquiries office tel fax hotline
+mobile case study story built mon tue wed thu fri sat sun monday tuesday wednesday thursday friday saturday sunday
+weekdays daily hours hrs am pm main line hq headquarters reception hotline support bookings orders appointments house
+street road avenue trusted loved used made vp ceo cfo coo cto founder account executive software data analytics full
+time part hybrid
 """
 _NO_NAME = frozenset(_NO_NAME_WORDS.split())
-_PERSONAL_LABEL = re.compile(r"\b(?:hp|h/p|mobile|mob|handphone|cell|whatsapp|direct)\b", re.I)
+_PERSONAL_LABEL = re.compile(r"\b(?:hp|h/p|mobile|mob|handphone|cell|whatsapp|direct|móvil|handy)\b", re.I)
 
 
 @dataclass(frozen=True)
@@ -86,20 +96,54 @@ def redactor(documents: Sequence[Document]) -> Redactor:
     return Redactor(tuple(sorted(names, key=lambda name: (-len(name), name))))
 
 
-def person_beside(lines: Sequence[Line], index: int, *, after: int = 1) -> bool:
-    """Whether a line, one of the two before it or the next names a person; of a table, only its own row counts."""
+def person_beside(lines: Sequence[Line], index: int, *, after: int = 1, own: str = "", itself: bool = True) -> bool:
+    """Whether a line, one of the two before it or the next names a person; of a table, only its own row counts.
+
+    Args:
+        after: how many lines below count.
+        own: the company's name as its domain has it, which is nobody's although it may look so.
+        itself: whether the line counts, or only those around it.
+    """
     line = lines[index]
     for at in range(max(0, index - 2), min(len(lines), index + after + 1)):
         other = lines[at]
-        if other.row != line.row or other.zone != line.zone:
+        if other.row != line.row or other.zone != line.zone or (at == index and not itself):
             continue
-        if _is_personal(other.text) or (
-            at >= index - (2 if line.row else 1)
-            and (line.row or other.kind in ("heading", "text"))
-            and looks_like_name(other.text)
-        ):
+        if _is_personal(other.text):
             return True
+        # Name, title, number: a sentence between them parts them.
+        near = line.row or at >= index - 1 or len(lines[index - 1].words) <= 8
+        if near and (line.row or other.kind in ("heading", "text", line.kind)):
+            name = _NAME_ONLY.match(other.text[:80])
+            if name and _if_name(name[1]) and not _is_own(name[1], own):
+                return True
     return False
+
+
+def personal_mail(lines: Sequence[Line], index: int, *, after: int = 1) -> bool:
+    """Whether an address of a person stands in a line, the one before it or the next, of the same row and zone."""
+    for at in range(max(0, index - 1), min(len(lines), index + after + 1)):
+        if lines[at].row != lines[index].row or lines[at].zone != lines[index].zone:
+            continue
+        for address in _addresses(lines[at]):
+            host = registrable_domain(address.rpartition("@")[2])
+            if host is None or not is_company_mailbox(address, host):
+                return True
+    return False
+
+
+def named_before(text: str) -> str | None:
+    """The person whom the text before a number begins with or asks for: ``"Silke Maurer, Tel. "``; None for none."""
+    match = _NAME_OPENS.search(text[-120:])
+    if match and _if_name(match[1]):
+        return match[1]
+    return text if _without_titled_names(text[-200:]) != text[-200:] else None
+
+
+def named_behind(text: str) -> bool:
+    """Whether somebody is named right after a number: ``" (Sharon)"``, ``" – ask for Jane"``."""
+    match = _NAME_BEHIND.match(text[:80])
+    return bool(match and (match[1] is None or not _common(match[1])))
 
 
 def looks_like_name(text: str) -> bool:
@@ -155,6 +199,11 @@ def _if_name(text: str) -> set[str]:
     if not 2 <= len(parts) <= 5 or any(part.strip(".").lower() in _NO_NAME for part in parts):
         return set()
     return {name}
+
+
+def _is_own(name: str, own: str) -> bool:
+    letters = re.sub(r"[^a-z0-9]", "", name.lower())
+    return len(own) > 3 and (letters.startswith(own) or own.startswith(letters))
 
 
 def _without_titled_names(text: str) -> str:

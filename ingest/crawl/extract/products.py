@@ -1,4 +1,4 @@
-"""Products a site runs on (detected in what the page loads) or works with (named in its text).
+"""Products a site runs on (detected in what the page loads or in links to its own place there) or works with (named).
 
 The rules are data: ``products.yaml``. A name alone proves nothing: competitors, alternatives, processors of a privacy
 policy and cookie notices are named too. Named products need a sentence or a heading that says they are used, sold with
@@ -47,7 +47,18 @@ _AGAINST = re.compile(
     r"|of)|ex-)\b",
     re.I,
 )
+_LINK = re.compile(r"https?://([\w.-]{4,100})(?:/+([\w%.~-]{1,80}))?", re.I)
 _JOINED = re.compile(r"\b(?:integrat|works? with|connects?|sync)", re.I)
+# A page of no known type may speak of anybody: there, what is used must be used by "us", or by "you" who apply.
+_OURS = re.compile(r"\b(?:we|our|us|you)\b", re.I)
+_SENTENCE = re.compile(r"(?<=[.!?;])\s+(?=\W?[A-Z])")
+# Pages of a vendor that are nobody's place there.
+_OF_VENDOR_WORDS = """
+www help support developer developers docs status blog app apps login account accounts community info go pages
+marketing partners academy learn careers trust security static cdn assets pricing features about contact legal terms
+privacy signup signin sign-up sign-in templates integrations enterprise product products home en
+"""
+_OF_VENDOR = frozenset(_OF_VENDOR_WORDS.split())
 _ON_PAGE = re.compile(
     r"integrat|partner|connect|works with|plugin|app(?:s| store|lications)?\b|add-on|tech stack|tools", re.I
 )
@@ -61,6 +72,8 @@ class Product(BaseModel):
             name is an everyday word.
         silent: the name alone is too common a word to look for.
         hosts: of scripts, styles, images, frames and forms the page loads; sub-domains count.
+        links: where a link to a customer's own place tells: ``*.zendesk.com`` by its sub-domain,
+            ``calendly.com`` by its path.
         paths: pieces of addresses the page loads.
         code: pieces of inline scripts, cookie names among them.
         generator: beginning of the generator meta tag.
@@ -73,6 +86,7 @@ class Product(BaseModel):
     text: tuple[str, ...] = ()
     silent: bool = False
     hosts: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
     generator: str | None = None
@@ -83,6 +97,7 @@ class _Rules:
     products: tuple[Product, ...]
     spoken: Lexicon[tuple[Product, str]]
     hosts: dict[str, Product]
+    links: dict[str, Product]
     paths: re.Pattern[str]
     by_path: dict[str, Product]
     code: re.Pattern[str]
@@ -106,6 +121,7 @@ def rules() -> _Rules:
             for spelling in (product.name, *product.text)
         ),
         hosts={host: product for product in products for host in product.hosts},
+        links={host: product for product in products for host in product.links},
         paths=_alternation(by_path),
         by_path=by_path,
         code=_alternation(by_code),
@@ -124,6 +140,8 @@ def find_products(documents: Sequence[Document]) -> list[EvidenceItem]:
         found: dict[str, EvidenceItem] = {}
         for product, trace in _detected(document):
             found.setdefault(product.name, _item(product, "detected", document.page.url, trace, 0.95))
+        for product, trace in _linked(document):
+            found.setdefault(product.name, _item(product, "detected", document.page.url, trace, 0.85))
         for product, line, start, end, confidence in _named(document):
             known = found.get(product.name)
             if known is None or known.confidence < confidence:
@@ -134,8 +152,10 @@ def find_products(documents: Sequence[Document]) -> list[EvidenceItem]:
 
 
 def detected_products(documents: Sequence[Document]) -> list[str]:
-    """Names of the products the pages themselves load, sorted: what the company's site runs on."""
-    return sorted({product.name for document in documents for product, _ in _detected(document)})
+    """Names of the products the pages load or link to as their own, sorted: what the company's site runs on."""
+    return sorted(
+        {product.name for document in documents for find in (_detected, _linked) for product, _ in find(document)}
+    )
 
 
 def product_named(name: str) -> Product | None:
@@ -172,33 +192,61 @@ def _detected(document: Document) -> Iterator[tuple[Product, str]]:
                 yield product, f"generator {document.generator[:80]}"
 
 
+def _linked(document: Document) -> Iterator[tuple[Product, str]]:
+    """Products that the page links to the company's own place at: its help centre, its job board, its calendar."""
+    if document.is_legal or document.is_article or document.is_comparison:
+        return
+    known = rules().links
+    for address in dict.fromkeys(document.links):
+        match = _LINK.match(address)
+        if match is None:
+            continue
+        host, place = match[1].lower(), (match[2] or "").lower()
+        label, _, parent = host.partition(".")
+        if (product := known.get(host.removeprefix("www."))) and place and place not in _OF_VENDOR:
+            yield product, f"links to {host}/{place}"
+        elif (product := known.get(f"*.{parent}")) and label not in _OF_VENDOR:
+            yield product, f"links to {host}"
+
+
 def _named(document: Document) -> Iterator[tuple[Product, Line, int, int, float]]:
     if document.is_legal:
         return
-    page_type = document.page.page_type
+    page_type, own = document.page.page_type, document.page.domain.split(".")[0]
     for line in document.lines:
         hits = list(_spelled(line))
         if not hits:
             continue
-        joined = bool(_JOINED.search(line.text))
-        if _AGAINST.search(line.text) or (_AGAINST.search(line.heading) and not joined):
-            continue
+        apart = bool(_AGAINST.search(line.heading))
         listed = page_type == "integrations" and line.zone == "main"
-        cue = bool(_LINKING.search(line.text))
         under = bool(_ON_PAGE.search(line.heading)) and line.zone == "main" and len(line.words) <= 8
-        if document.is_article or document.is_comparison:
-            if not joined:
-                continue
-            under = listed = False
-        if page_type == "customers" and not joined:
-            continue
         for product, start, end in hits:
+            sentence = _sentence(line.text, start, end)
+            joined = bool(_JOINED.search(sentence))
+            if _is_own(product, own) or _AGAINST.search(sentence) or (apart and not joined):
+                continue
+            if (document.is_article or document.is_comparison or page_type == "customers") and not joined:
+                continue
+            cue = bool(_LINKING.search(sentence)) and (page_type != "other" or joined or bool(_OURS.search(sentence)))
             if listed and (len(line.words) <= 8 or cue):
                 yield product, line, start, end, 0.9
             elif cue:
                 yield product, line, start, end, 0.65 if page_type == "careers" else 0.8
             elif under:
                 yield product, line, start, end, 0.75
+
+
+def _sentence(text: str, start: int, end: int) -> str:
+    """The sentence around a name; a name may end one."""
+    first = max((match.end() for match in _SENTENCE.finditer(text, 0, start + 1) if match.end() <= start), default=0)
+    last = _SENTENCE.search(text, end)
+    return text[first : last.start() if last else len(text)]
+
+
+def _is_own(product: Product, own: str) -> bool:
+    """Whether a product is the site's own, by its domain: on dropbox.com Dropbox is nothing that is integrated."""
+    letters = re.sub(r"[^a-z0-9]", "", product.name.lower())
+    return letters == own or product.name.lower().split()[0].split(".")[0] == own
 
 
 def _spelled(line: Line) -> Iterator[tuple[Product, int, int]]:

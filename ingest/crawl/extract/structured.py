@@ -47,6 +47,12 @@ def is_organisation(node: dict[str, Any]) -> bool:
     return not types(node).isdisjoint(ORGANISATIONS)
 
 
+def inner(node: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects that a property holds, be it one or a list."""
+    value = node.get(name)
+    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, dict)]
+
+
 def string(value: Any) -> str | None:
     """The text of a value that may be wrapped in a list or an object; None where there is none."""
     if isinstance(value, list):

@@ -5,11 +5,13 @@ Belongs here: what the extractors share about plain text. Not here: HTML (``docu
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 _WORD = re.compile(r"[^\W_][\w&+]*(?:[.'’-][\w&+]+)*")
+_ENDINGS = ("ation", "ator", "ating", "ate", "ment", "ing", "ion", "er", "or", "ed", "e")
 _POSSESSIVE = ("'s", "’s")
 
 T = TypeVar("T")
@@ -38,6 +40,17 @@ def singular(word: str) -> str:
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
         return word[:-1]
     return word
+
+
+@functools.lru_cache(maxsize=50_000)
+def stem(word: str) -> str:
+    """What ``translation``, ``translators`` and ``translating`` share: the word without one usual ending. Coarse: for
+    words that stand beside others of the same title, never for a word by itself."""
+    base = singular(word)
+    for ending in _ENDINGS:
+        if base.endswith(ending) and len(base) - len(ending) >= 4:
+            return base.removesuffix(ending)
+    return base
 
 
 class Lexicon(Generic[T]):

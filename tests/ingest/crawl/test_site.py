@@ -329,6 +329,23 @@ def test_real_company_sites_crawl(web: LocalWeb, settings: CrawlSettings, shared
     assert "about" in types(found[0])
 
 
+def test_a_site_is_handed_out_when_its_pages_are_kept(
+    web: LocalWeb, settings: CrawlSettings, warehouse: object, rows: Rows
+) -> None:
+    """Else a crawl that is killed leaves sites that count as read, without their pages."""
+    web.add("one.com", {"/": HOME})
+    web.add("two.com", {"/": HOME, "/robots.txt": status(500)})
+    kept = {}
+
+    def on_site(crawl: SiteCrawl) -> None:
+        ((kept[crawl.domain],),) = rows("select count(*) > 0 from raw.crawl_pages where domain = %s", crawl.domain)
+
+    with warehouse.connect(autocommit=True) as connection:  # type: ignore[attr-defined]
+        cache = PostgresCache(connection)
+        crawl_all(["one.com", "two.com"], settings=settings, cache=cache, profile=TINY, now=NOW, on_site=on_site)
+    assert kept == {"one.com": True, "two.com": True}
+
+
 def test_pages_are_written_in_batches_and_an_older_crawl_replaces_no_newer(
     connection: psycopg.Connection, rows: Rows, web: LocalWeb, crawl: Crawl
 ) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import ssl
+import threading
 from collections.abc import Awaitable, Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -70,3 +72,38 @@ def ask(world: StandIn, connection: psycopg.Connection, fresh_tenant: int) -> Cl
         return asyncio.run(main())
 
     return run
+
+
+@pytest.fixture
+def sites(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """Domain → home page; every other host and path answers 404. All host names lead here."""
+    pages: dict[str, str] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            host = (self.headers.get("Host") or "").split(":")[0].removeprefix("www.")
+            found = pages.get(host) if self.path == "/" else None
+            body = (found or "<title>Not found</title>").encode()
+            self.send_response(200 if found else 404)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    monkeypatch.setenv("ICP_CONNECT_TO", f"* = 127.0.0.1:{server.server_address[1]}")
+    monkeypatch.setenv("ICP_CRAWL_DELAY_S", "0")
+    try:
+        yield pages
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

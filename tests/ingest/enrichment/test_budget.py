@@ -8,9 +8,10 @@ import threading
 import psycopg
 import pytest
 
-from ingest.enrichment.budget import Budget
+from ingest.enrichment.budget import Budget, together
 from ingest.enrichment.progress import Note
 from ingest.enrichment.settings import VendorSettings
+from ingest.errors import IngestError
 from tests.ingest.enrichment.conftest import NOW
 from tests.loop import Rows
 from warehouse.connection import Warehouse
@@ -77,3 +78,62 @@ def test_two_processes_together_stay_within_the_cap(warehouse: Warehouse, fresh_
 def test_a_connection_that_would_hold_the_row_is_refused(warehouse: Warehouse, fresh_tenant: int) -> None:
     with warehouse.connect() as within, pytest.raises(ValueError, match="autocommit"):
         Budget(within, tenant_id=fresh_tenant, settings=settings(), now=NOW)
+
+
+def test_a_cost_is_counted_where_a_price_is_set_and_unknown_elsewhere(
+    connection: psycopg.Connection, fresh_tenant: int, rows: Rows
+) -> None:
+    limits = VendorSettings.from_environment({"ICP_APIFY_COST_USD": "0.012", "ICP_JINA_COST_USD": "0"})
+    budget = Budget(connection, tenant_id=fresh_tenant, settings=limits, now=NOW)
+    budget.reserve("apify", 30)
+    budget.reserve("apify", 10)
+    for vendor in ("jina", "tavily", "verifier"):
+        assert budget.reserve(vendor) is None  # type: ignore[arg-type]
+    assert dict(rows("select vendor, cost_usd from raw.vendor_usage where tenant_id = %s", fresh_tenant)) == {
+        "apify": pytest.approx(0.48),
+        "jina": 0,
+        "tavily": None,
+        "verifier": None,
+    }
+    assert [str(use) for use in together([*budget.used(), *budget.used()])] == [
+        "apify 4 calls (USD 0.96)",
+        "jina 2 calls (USD 0.00)",
+        "tavily 2 calls (cost unknown)",
+        "verifier 2 calls (cost unknown)",
+    ]
+    # A price that is set later says nothing about the calls before it.
+    later = VendorSettings.from_environment({"ICP_TAVILY_COST_USD": "0.008"})
+    Budget(connection, tenant_id=fresh_tenant, settings=later, now=NOW).reserve("tavily")
+    assert ("tavily", None) in {(use.vendor, use.cost_usd) for use in budget.used()}
+
+
+def test_the_cap_of_dollars_is_of_all_vendors_with_a_price_together(
+    connection: psycopg.Connection, fresh_tenant: int, rows: Rows
+) -> None:
+    prices = {"ICP_TAVILY_COST_USD": "0.1", "ICP_APIFY_COST_USD": "0.1", "ICP_VENDOR_COST_PER_DAY_USD": "0.3"}
+    budget = Budget(connection, tenant_id=fresh_tenant, settings=VendorSettings.from_environment(prices), now=NOW)
+    refusal = "the daily cap of USD 0.30 is used up (ICP_VENDOR_COST_PER_DAY_USD sets it)"
+    assert budget.reserve("apify", 4) == f"apify: {refusal}"  # more than all of it
+    assert [budget.reserve("tavily"), budget.reserve("apify"), budget.reserve("tavily")] == [None, None, None]
+    assert budget.reserve("tavily") == f"tavily: {refusal}"
+    assert budget.reserve("jina") is None  # nobody knows what it costs
+    assert budget.notes == (f"apify: {refusal}", f"tavily: {refusal}")
+    tomorrow = Budget(
+        connection,
+        tenant_id=fresh_tenant,
+        settings=VendorSettings.from_environment(prices),
+        now=NOW + dt.timedelta(days=1),
+    )
+    assert tomorrow.reserve("tavily") is None
+    assert rows(
+        "select vendor, calls, refused_by_cap from raw.vendor_usage where tenant_id = %s and day = %s order by 1",
+        fresh_tenant,
+        NOW.date(),
+    ) == [("apify", 1, 1), ("jina", 1, 0), ("tavily", 2, 1)]
+
+
+@pytest.mark.parametrize("name", ["ICP_JINA_COST_USD", "ICP_VENDOR_COST_PER_DAY_USD"])
+@pytest.mark.parametrize("value", ["free", "-1", "1e9", "nan"])
+def test_a_price_that_is_none_is_refused(name: str, value: str) -> None:
+    with pytest.raises(IngestError, match=name):
+        VendorSettings.from_environment({name: value})

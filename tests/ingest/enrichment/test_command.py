@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from icp.commands.enrich import enrich
+from icp.commands.suggestions import app
 from ingest.companies import ensure_companies
 from ingest.enrichment.lookalikes import ensure_lookalikes
 from ingest.errors import IngestError
@@ -26,41 +24,6 @@ from warehouse.errors import WarehouseError
 
 
 @pytest.fixture
-def sites(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """Domain → home page; every other host and path answers 404. All host names lead here."""
-    pages: dict[str, str] = {}
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            host = (self.headers.get("Host") or "").split(":")[0].removeprefix("www.")
-            found = pages.get(host) if self.path == "/" else None
-            body = (found or "<title>Not found</title>").encode()
-            self.send_response(200 if found else 404)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *arguments: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    monkeypatch.setenv("ICP_CONNECT_TO", f"* = 127.0.0.1:{server.server_address[1]}")
-    monkeypatch.setenv("ICP_CRAWL_DELAY_S", "0")
-    try:
-        yield pages
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-@pytest.fixture
 def vendors_set_up(world: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     for name, value in world.environment().items():
         monkeypatch.setenv(name, value)
@@ -68,9 +31,9 @@ def vendors_set_up(world: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
 
 
 def run(*arguments: str, code: int = 0) -> Any:
-    app = typer.Typer()
-    app.command()(enrich)
-    done = CliRunner().invoke(app, list(arguments))
+    alone = typer.Typer()
+    alone.command()(enrich)
+    done = CliRunner().invoke(alone, list(arguments))
     if code == 0:
         assert done.exit_code == 0, (done.output, done.exception)
         return json.loads(done.stdout) if "--json" in arguments else done.stdout
@@ -194,6 +157,39 @@ def test_the_queue_is_worked_off(connection: psycopg.Connection, sites: dict[str
     assert [company["state"] for company in report["companies"]] == ["done", "done"]
     assert "Nothing waits" in run("--queue")
     assert rows("select count(*) from raw.company_enrichment_runs where tenant_id = %s and state = 'done'", tenant_id)
+
+
+def test_accepting_with_enrich_does_the_first_batch_and_leaves_the_rest_for_the_night(
+    connection: psycopg.Connection, sites: dict[str, str], rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant_id = tenants.add_tenant(connection, slug="adopts").tenant_id
+    suggest(connection, tenant_id, "s7", "SAGEHOLLOW", "TARNBRIDGE", "UMBERFOLD", accept=False)
+    suggest(connection, tenant_id, "s8", "VALEWICKER", accept=False)  # not accepted: nobody reads its companies
+    for name in ("Sagehollow", "Tarnbridge", "Umberfold"):
+        sites[f"{name.lower()}.sg"] = site(f"{name.lower()}.sg", name)
+    monkeypatch.setenv("RUN_NOW_LIMIT", "2")
+    done = CliRunner().invoke(app, ["accept", "adopts", "s7", "--by", "maya", "--enrich", "--json"])
+    assert done.exit_code == 0, (done.output, done.exception)
+    adopted = json.loads(done.stdout)
+    assert rows("select rule_id from learned.icp_rules where tenant_id = %s and is_active", tenant_id) == [
+        (adopted["rules"][0]["rule_id"],)
+    ]
+    first = [(company["name"], company["state"]) for company in adopted["enrichment"]["companies"]]
+    assert first == [("SAGEHOLLOW PTE. LTD.", "done"), ("TARNBRIDGE PTE. LTD.", "done")]
+    assert rows(
+        "select name, state, reason from raw.company_enrichment_runs join raw.companies using (company_id)"
+        " where tenant_id = %s order by name",
+        tenant_id,
+    ) == [
+        ("SAGEHOLLOW PTE. LTD.", "done", "look-alike of s7; now"),
+        ("TARNBRIDGE PTE. LTD.", "done", "look-alike of s7; now"),
+        ("UMBERFOLD PTE. LTD.", "queued", "look-alike of s7; for the night"),
+    ]
+    assert rows(
+        "select distinct source from raw.icp_evidence join raw.companies using (company_id)"
+        " where tenant_id = %s and name = 'SAGEHOLLOW PTE. LTD.'",
+        tenant_id,
+    ) == [("crawl",)]
 
 
 def test_what_cannot_be_done_is_said(connection: psycopg.Connection) -> None:

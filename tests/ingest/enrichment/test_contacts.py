@@ -209,6 +209,12 @@ def test_who_works_there_now_is_told_by_page_then_by_name(position: dict[str, An
     assert bool(people([item], company_page=PAGE, name="Greenpack Pte. Ltd.", domain="greenpack.sg")) == here
 
 
+def test_addresses_and_numbers_in_a_headline_are_left_behind() -> None:
+    item = {"publicIdentifier": "jane", "headline": "CEO | jane@gmail.com | +65 9123 4567", "fullName": "j@gmail.com"}
+    (found,) = people([item], company_page=None, name="Greenpack", domain="greenpack.sg")
+    assert (found.title, found.full_name) == ("CEO | [e-mail] | [phone]", "[e-mail]")
+
+
 def test_the_recorded_samples_are_understood(shared_data: Path) -> None:
     folder = shared_data / "linkedin_apify"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ import psycopg
 import pytest
 
 from ingest.companies import ensure_companies
-from ingest.crawl.extract import profile
+from ingest.crawl.extract import IndustryVocabulary, extract, profile
 from ingest.crawl.page import Page
 from ingest.enrichment import queue
 from ingest.enrichment.apify import ApifyClient
@@ -35,6 +36,7 @@ from tests.vendors.stand_in import StandIn
 from warehouse.connection import Warehouse
 from warehouse.settings import PROJECT_ROOT
 
+VOCABULARY = IndustryVocabulary("", ())
 HOME = """
 <html><head><title>{name}</title>
 <meta name="description" content="{name} designs and makes compostable boxes for food stalls in Singapore.">
@@ -105,6 +107,7 @@ class Bench:
                 crawl=self.web.crawl,
                 fetch_home=self.web.fetch_home,
                 profile=profile,
+                evidence=lambda pages, name: extract(pages, vocabulary=VOCABULARY, company_name=name),
                 search=None,
                 apify=ApifyClient(http, settings=settings, budget=budget),
                 verifier=VerifierClient(http, settings=settings, budget=budget),
@@ -133,8 +136,8 @@ class Bench:
         )
 
     def drain(self, **more: Any) -> EnrichmentReport:
-        more = {"tenant_ids": [self.tenant_id]} | more
-        return drain_queue(self.connection, open_tools=self.open_tools, now=NOW, progress=self.notes.append, **more)
+        more = {"tenant_ids": [self.tenant_id], "now": NOW} | more
+        return drain_queue(self.connection, open_tools=self.open_tools, progress=self.notes.append, **more)
 
     def states(self) -> list[str]:
         return [
@@ -233,9 +236,72 @@ def test_a_blocked_site_falls_back_to_the_registry(bench: Bench, rows: Rows) -> 
         (company_id,),
     )
     (company,) = bench.enrich([company_id]).companies
-    assert company.state == "done" and company.filled == ("hq_city", "hq_country", "website_domain")
+    assert company.state == "failed" and company.filled == ("hq_city", "hq_country", "website_domain")
     assert company.degraded_reasons[0] == "robots.txt forbids /"
     assert "could not be read (blocked)" in company.degraded_reasons[1]
+    assert rows("select enriched_at from raw.companies where company_id = %s", company_id) == [(None,)]
+
+
+def test_a_site_that_is_down_is_tried_again_by_itself_at_growing_distances(bench: Bench, rows: Rows) -> None:
+    (company_id,) = bench.companies(1, "down")
+    up = bench.web.sites.pop("downaworks.sg")
+    bench.environment = {"ICP_VERIFIER_KEY": ""}
+
+    def row() -> tuple[Any, ...]:
+        (found,) = rows(
+            "select state, attempts, retry_at, degraded_reasons[1] from raw.company_enrichment_runs"
+            " where tenant_id = %s",
+            bench.tenant_id,
+        )
+        return found
+
+    (company,) = bench.enrich([company_id]).companies
+    assert company.retry_at == NOW + dt.timedelta(days=1)
+    assert row() == ("failed", 1, company.retry_at, "downaworks.sg has no address")
+    assert "tried again after 2026-07-01" in company.degraded_reasons[1]
+    paid = len(bench.world.asked("apify"))
+    days = 0
+    for attempt, wait in enumerate((1, 3, 9, 27), start=1):
+        days += wait
+        assert bench.drain(now=NOW + dt.timedelta(days=days, seconds=-1)).companies == ()
+        (company,) = bench.drain(now=NOW + dt.timedelta(days=days)).companies
+        assert (company.state, len(bench.web.crawled)) == ("failed", attempt + 1)
+    assert row()[:3] == ("failed", 5, None)
+    assert "only when asked" in company.degraded_reasons[1]
+    assert len(bench.world.asked("apify")) == paid  # nobody pays again for a site that stays down
+    assert bench.drain(now=NOW + dt.timedelta(days=400)).companies == ()
+    bench.web.sites["downaworks.sg"] = up
+    assert bench.enrich([company_id]).companies[0].state == "done"
+    assert row()[:3] == ("done", 0, None)
+
+
+def test_a_site_that_comes_back_is_read_without_being_asked(bench: Bench, rows: Rows) -> None:
+    company_ids = bench.companies(2, "back")
+    up = bench.web.sites.pop("backaworks.sg")
+    assert [company.state for company in bench.enrich(company_ids).companies] == ["failed", "done"]
+    bench.web.sites["backaworks.sg"] = up
+    (company,) = bench.drain(now=NOW + dt.timedelta(days=1)).companies
+    assert (company.company_id, company.state, company.pages) == (company_ids[0], "done", 1)
+    assert rows(
+        "select state, attempts, retry_at, degraded_reasons from raw.company_enrichment_runs where company_id = %s",
+        company_ids[0],
+    ) == [("done", 0, None, list(company.degraded_reasons))]
+    assert not any("could not be read" in reason for reason in company.degraded_reasons)
+
+
+def test_what_sites_say_is_evidence_of_the_tenant_that_asked_and_no_base_rate(bench: Bench, rows: Rows) -> None:
+    (company_id,) = bench.companies(1, "facts")
+    bench.enrich([company_id])
+    found = rows("select tenant_id, source, signal_key, url from raw.icp_evidence where company_id = %s", company_id)
+    assert ("location", "https://factsaworks.sg/") in {row[2:] for row in found}
+    assert {row[:2] for row in found} == {(bench.tenant_id, "crawl")}
+    assert rows("select count(*) from raw.company_signals where company_id = %s", company_id) == [(0,)]
+    bench.web.sites["factsaworks.sg"] = Site([], "failed", ["it is down"])
+    bench.enrich([company_id], again=True)  # a site that is down takes nothing back
+    assert len(rows("select signal_key from raw.icp_evidence where company_id = %s", company_id)) == len(found)
+    bench.web.sites["factsaworks.sg"] = Site([page("factsaworks.sg", "<p>Nothing to say.</p>")])
+    bench.enrich([company_id], again=True)
+    assert rows("select signal_key from raw.icp_evidence where company_id = %s", company_id) == []
 
 
 def test_a_name_is_resolved_first_and_an_unresolved_one_is_not_enriched(bench: Bench, rows: Rows) -> None:

@@ -9,7 +9,7 @@ import json
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -19,7 +19,7 @@ from ingest.crawl.readers import Reader, ReadFailure, Reading
 from ingest.enrichment.apify import ApifyClient
 from ingest.enrichment.jina import JinaClient, ReadPage
 from ingest.enrichment.readers import JinaReader, TavilyReader
-from ingest.enrichment.settings import VendorSettings
+from ingest.enrichment.settings import Vendor, VendorSettings
 from ingest.enrichment.tavily import SearchHit, TavilyClient
 from ingest.enrichment.vendor import VendorFailure
 from ingest.enrichment.verifier import VerifierClient
@@ -83,11 +83,13 @@ GOOD_ANSWERS: dict[str, Any] = {
 @EVERY_CALL
 def test_a_good_answer_is_understood_and_counted(good: StandIn, ask: Clients, rows: Rows, call: str) -> None:
     kind, use, vendor = CALLS[call]
-    assert ask(kind, use) == GOOD_ANSWERS[call]
+    one_dollar = dict.fromkeys((f"ICP_{name.upper()}_COST_USD" for name in get_args(Vendor)), "1")
+    assert ask(kind, use, **one_dollar) == GOOD_ANSWERS[call]
+    units = {"tavily extract": 0.2, "apify": 3}  # a page is a fifth of a credit; a run may return three
     assert rows(
-        "select vendor, day::text, calls, failures, refused_by_cap from raw.vendor_usage"
+        "select vendor, day::text, calls, failures, refused_by_cap, cost_usd from raw.vendor_usage"
         " where tenant_id = (select max(tenant_id) from raw.tenants)"
-    ) == [(vendor, "2026-06-30", 1, 0, 0)]
+    ) == [(vendor, "2026-06-30", 1, 0, 0, units.get(call, 1))]
 
 
 FAULTS = {

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import csv
+import gzip
+import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -8,7 +12,7 @@ import pytest
 from ingest.crawl.extract import IndustryCode, IndustryVocabulary, extract
 from ingest.errors import IngestError
 from ingest.evidence import EvidenceItem
-from tests.ingest.extract.labelled import make_page
+from tests.ingest.extract.labelled import make_page, official_vocabulary
 
 # A small classification of our own.
 OWN = IndustryVocabulary(
@@ -20,6 +24,10 @@ OWN = IndustryVocabulary(
         IndustryCode("10004", "Hotels"),
         IndustryCode("10005", "Development of software and applications (except games)"),
         IndustryCode("10006", "Wholesale of sails n.e.c."),
+        IndustryCode("10007", "Translation services"),
+        IndustryCode("10008", "Private equity firms"),
+        IndustryCode("10011", "Repair of ships (wooden)"),
+        IndustryCode("10012", "Repair of ships (steel)"),
         IndustryCode("10009", "Other repair n.e.c."),
     ],
 )
@@ -37,6 +45,24 @@ def test_words_of_a_title_lead_to_its_code() -> None:
     assert 0.5 < item.confidence <= 0.93 and item.snippet and "oney" in item.snippet
 
 
+@pytest.mark.parametrize(
+    ("html", "code"),
+    [
+        ("<title>Translation services in Singapore</title>", "10007"),
+        ("<h1>A translation agency for engineers</h1>", "10007"),
+        ("<p>Acme is a translation company.</p>", "10007"),
+        ("<h1>Sails and rigging repaired</h1>", "10002"),
+        ("<h1>We repair rigging and sail</h1>", "10002"),
+        ("<h1>Distributors of sails</h1>", "10006"),
+        ("<title>Private equity firm</title>", "10008"),
+        ("<h1>Ship repairers since 1901</h1>", "10011"),
+    ],
+)
+def test_titles_are_found_in_other_words_and_orders(html: str, code: str) -> None:
+    found = codes(html)
+    assert set(found) == {code} if code != "10006" else found == {}  # n.e.c.: its words are its neighbours'
+
+
 def test_everyday_names_lead_to_titles() -> None:
     (item,) = codes("<title>Freight forwarder</title><p>We are freight forwarders by sea and air.</p>").values()
     assert (item.value_key, item.value["term"]) == ("10003", "freight forwarder")
@@ -50,6 +76,11 @@ def test_everyday_names_lead_to_titles() -> None:
         "<p>Our customers repair sails. We read the news.</p>",
         "<p>Welcome to our website.</p>",
         "<title>Restaurant supplies</title>",
+        "<p>A private island. Equity for all.</p>",
+        "<h1>Lost in translation</h1>",
+        "<p>We would rather sail. Rigging is a chore. Repair your car.</p>",
+        "<p>Backed by private equity firms.</p>",
+        "<h1>Guests at hotels, hotels and hotels</h1>",
         "",
     ],
 )
@@ -101,6 +132,19 @@ def test_a_vocabulary_is_the_five_digit_level_of_one_version(classified: psycopg
         " industry_code_version, row_hash, load_id) values ('acra', '1', 'A', 'a', true, '01001', '2015', 1, 1)"
     )
     assert IndustryVocabulary.load(classified).version == "2015"
+
+
+def test_what_companies_say_of_themselves_leads_to_few_codes(shared_data: Path) -> None:
+    vocabulary = official_vocabulary(shared_data)
+    with gzip.open(shared_data / "yc_companies" / "yc_companies.csv.gz", "rt", encoding="utf-8", newline="") as file:
+        companies = list(itertools.islice(csv.DictReader(file), 300))
+    counts = []
+    for company in companies:
+        page = make_page(f"<h1>{company['one_liner']}</h1><p>{company['long_description']}</p>")
+        items = extract([page], vocabulary=vocabulary, company_name=company["name"])
+        counts.append(sum(item.signal_key == "ssic" for item in items))
+    assert max(counts) <= 3 and sum(count > 1 for count in counts) <= 0.03 * len(counts)
+    assert sum(count > 0 for count in counts) >= 0.15 * len(counts)
 
 
 def test_a_few_words_find_their_code() -> None:

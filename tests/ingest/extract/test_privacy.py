@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from ingest.crawl.extract import extract, profile
 from ingest.crawl.extract.document import read
 from ingest.crawl.extract.merging import merge
+from ingest.crawl.extract.phones import international
 from ingest.crawl.extract.privacy import Redactor, is_company_mailbox, looks_like_name, redactor
-from ingest.crawl.extract.profile import international, linkedin_company
+from ingest.crawl.extract.profile import linkedin_company
 from ingest.evidence import EvidenceItem
 from tests.ingest.extract.labelled import NO_CODES, make_page
 
@@ -118,6 +119,15 @@ def test_only_generic_mailboxes_of_the_own_domain_are_the_company(address: str, 
         "<p>HP: +65 6123 4567</p>",
         "<p>Fax: +65 6123 4567</p>",
         "<table><tr><td>Jane Tan</td><td>6123 4567</td></tr></table>",
+        "<div><h3>Jane Tan</h3><p>Managing Partner</p><a href='tel:+6561234567'>+65 6123 4567</a></div>",
+        "<p>Sales contact</p><p>Jane Tan, Tel. 6123 4567</p>",
+        "<p>Call 6123 4567 (Sharon)</p>",
+        "<p>Tel: 6123 4567, ask for Jane Tan</p>",
+        "<p>WhatsApp 6123 4567</p>",
+        "<p>Mobile No: +65 6123 4567</p>",
+        "<p>UEN 201512345K, GST Reg. No. 61234567</p><footer>© 2000-2026 Acme</footer>",
+        '<script type="application/ld+json">{"@type":"Organization","contactPoint":{"@type":"ContactPoint",'
+        '"name":"Jane Tan","telephone":"+65 6123 4567"}}</script>',
     ],
 )
 def test_a_number_beside_a_person_is_not_the_switchboard(html: str) -> None:
@@ -132,6 +142,14 @@ def test_a_number_beside_a_person_is_not_the_switchboard(html: str) -> None:
         "<footer><a href='tel:+65-6123-4567'>6123 4567</a></footer>",
         "<table><tr><td>General enquiries</td><td>6123 4567</td></tr><tr><td>Jane Tan</td><td>9123"
         " 4567</td></tr></table>",
+        "<p>6123 4567</p>",
+        "<footer>info@acme.sg | 6123 4567</footer>",
+        "<p>Call 6123 4567 or WhatsApp 9123 4567 (Sharon)</p>",
+        "<p>Director: Mrs Jane Tan</p><p>12 Jurong Road, Singapore 598586. Call 6123 4567</p>",
+        "<p>Hotline <b>6123 4567</b></p>",
+        '<script type="application/ld+json">{"@type":"Organization","contactPoint":[{"@type":"ContactPoint",'
+        '"telephone":"+65-6123 4567"}]}</script>',
+        "<h3>Acme</h3><p>Tel: 6123 4567</p>",
     ],
 )
 def test_a_number_by_itself_is(html: str) -> None:
@@ -154,6 +172,45 @@ def test_a_number_by_itself_is(html: str) -> None:
 )
 def test_linkedin_pages_of_companies_only(url: str, normal: str | None) -> None:
     assert linkedin_company(url) == normal
+
+
+def test_a_number_of_somebody_else_in_a_post_is_not_the_companys() -> None:
+    html = "<p>Call the embassy: +62 21 3435 9000</p><footer>Acme, Singapore 048616 | +65 6123 4567</footer>"
+    page = make_page(html, url="https://acme.sg/blog/visas", page_type="other")
+    assert profile([page]).phone_number == "+6561234567"
+
+
+def test_a_landline_goes_before_a_mobile_phone() -> None:
+    page = make_page("<footer>Tel: 9123 4567, Tel: 6123 4567. Singapore 048616</footer>", url="https://acme.sg/")
+    assert profile([page]).phone_number == "+6561234567"
+
+
+@pytest.mark.parametrize(
+    ("number", "country", "written"),
+    [
+        ("+44 (0)1865 722027", None, "+441865722027"),
+        ("01223 37 57 72", "GB", "+441223375772"),
+        ("+49 (0)711 / 9492-0", None, "+4971194920"),
+        ("0049 711 94920", None, "+4971194920"),
+        ("04 78 00 12 34", "FR", "+33478001234"),
+        ("91 555 01 23", "ES", "+34915550123"),
+        ("02 1234 5678", "IT", "+390212345678"),
+        ("(+91) 79 4001 2345", None, "+917940012345"),
+        ("+91-82005 17210", None, "+918200517210"),
+        ("98765 43210", "IN", "+919876543210"),
+        ("03-2201 0123", "MY", "+60322010123"),
+        ("(021) 5010 1234", "ID", "+622150101234"),
+        ("(84-28) 3815 0123", "VN", "+842838150123"),
+        ("09 555 0199", "NZ", "+6495550199"),
+        ("(919) 555-0122", "US", "+19195550122"),
+        ("1-919-555-0122", "US", "+19195550122"),
+        ("2802 0123", "HK", "+85228020123"),
+        ("6123 4567", None, "61234567"),
+        ("123 4567", "SG", "1234567"),
+    ],
+)
+def test_numbers_of_many_countries(number: str, country: str | None, written: str) -> None:
+    assert international(number, country) == written
 
 
 def test_numbers_are_written_one_way() -> None:

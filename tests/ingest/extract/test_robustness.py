@@ -75,6 +75,7 @@ def test_long_articles_are_read_in_bounded_time(shared_data: Path, vocabulary: I
 
 
 MEGABYTE = 1_000_000
+QUARTER = 250_000
 ADVERSARIAL = {
     "letters": "a" * MEGABYTE,
     "digits": "1" * MEGABYTE,
@@ -97,6 +98,18 @@ ADVERSARIAL = {
     "brackets": "[" * MEGABYTE,
     "dashes": "- " * (MEGABYTE // 2),
     "comments": "<!--" * (MEGABYTE // 4),
+    "footers": '<div class="footer">x</div>' * (QUARTER // 27),
+    "numbers": "+65 6123 4567 " * (QUARTER // 14),
+    "positions": '<a href="https://boards.greenhouse.io/a/1">Engineer</a>' * (QUARTER // 55),
+    "streets": "12 Main Street, Oxford OX2 0ES, " * (QUARTER // 32),
+    "products": "We use Slack via " * (QUARTER // 17),
+    "trades": "translation services of real estate " * (QUARTER // 36),
+    "company": "acme expands " * (QUARTER // 13),
+    "headings": "<h2>Integrations</h2><h3>Slack</h3>" * (QUARTER // 35),
+    "nothing": "\x00" * QUARTER,
+    "emoji": "😀🇸🇬 " * (QUARTER // 4),
+    "other charset": bytes(range(128, 256)).decode("latin-1") * (QUARTER // 128),
+    "two in lower case": "İI" * (QUARTER // 2),
 }
 
 

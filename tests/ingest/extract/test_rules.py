@@ -88,17 +88,57 @@ def test_every_size_has_one_band(low: int, more: int) -> None:
         ("Built on AWS", "about", {"amazon web services"}),
         ("Salesforce opened a tower.", "home", set()),
         ("We share data with processors such as Stripe via API", "home", set()),
+        ("Connectors for Shopify and Xero. Cheaper than ShipStation.", "home", {"shopify", "xero"}),
+        ("The agency uses Salesforce through a partner.", "other", set()),
     ],
 )
 def test_a_name_alone_proves_nothing(text: str, page_type: str, products: set[str]) -> None:
     assert found(f"<p>{text}</p>", "integration", page_type) == products
 
 
+@pytest.mark.parametrize(
+    ("html", "products"),
+    [
+        ("<a href='https://acme.zendesk.com/hc'>Help</a>", {"zendesk"}),
+        ("<a href='https://www.zendesk.com/pricing'>Zendesk</a>", set()),
+        ("<a href='https://calendly.com/acme/demo'>Book</a>", {"calendly"}),
+        ("<a href='https://calendly.com/pricing'>A scheduler</a>", set()),
+        ("<a href='https://boards.greenhouse.io/acme/jobs/1'>Cook</a>", {"greenhouse"}),
+        ("<a href='https://shopee.sg/acme'>Shop</a><a href='//'>x</a><a href='https://[::1'>y</a>", {"shopee"}),
+        ("<h2>Works with</h2><img alt='Slack logo'><h2>Coming soon</h2><h3>Xero</h3>", {"slack"}),
+        ("<h2>Integrations</h2><h3>CRM</h3><h4>HubSpot</h4>", {"hubspot"}),
+    ],
+)
+def test_places_of_the_company_at_a_vendor_and_lists_under_headings(html: str, products: set[str]) -> None:
+    assert found(html, "integration") == products
+
+
+def test_a_companys_own_product_is_none_that_it_uses() -> None:
+    text = "<p>Dropbox connects with Slack and Dropbox.</p>"
+    assert found(text, "integration", url="https://www.dropbox.com/") == {"slack"}
+
+
+@pytest.mark.parametrize(
+    ("html", "page_type", "functions"),
+    [
+        ("<a href='https://jobs.lever.co/acme/1'><h4>Field Service Technician</h4></a>", "home", {"site"}),
+        ("<a href='https://jobs.ashbyhq.com/acme/1'>Staff Data Engineer</a>", "about", {"data"}),
+        ("<a href='https://www.example.com/team'>Data Engineer</a>", "about", set()),
+        ("<p>We're hiring engineers and a product designer in Berlin</p>", "home", {"engineering", "design"}),
+        ("<li>Vertriebsingenieur Sales (m/w/d)</li><li>Demand Generation Manager</li>", "careers",
+         {"sales", "marketing"}),
+        ("<li>A call with our recruiter</li><li>Meet the team</li>", "careers", set()),
+    ],
+)  # fmt: skip
+def test_positions(html: str, page_type: str, functions: set[str]) -> None:
+    assert found(html, "hiring", page_type) == functions
+
+
 def test_the_rule_set_is_sound() -> None:
     products = rules().products
     assert len(products) >= 120
     assert len({product.name.lower() for product in products}) == len(products)
-    for kind in ("hosts", "paths", "code"):
+    for kind in ("hosts", "links", "paths", "code"):
         traces = [trace for product in products for trace in getattr(product, kind)]
         assert len(set(traces)) == len(traces)
     assert all("." in host and host == host.lower() for product in products for host in product.hosts)
@@ -153,6 +193,61 @@ def test_where_customers_are_is_no_location() -> None:
                  " Paris.</p>", "location", "about") == {
         "singapore", "berlin", "paris",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("html", "page_type", "places"),
+    [
+        ("<footer><p>Osney Mead<br>Oxford OX2 0ES</p></footer>", "home", {"oxford"}),
+        ("<footer>1910 Sedwick Rd, Suite 300, Durham, NC 27713</footer>", "home", {"durham"}),
+        ("<p>High Tech Campus 27, 5656 AE Veldhoven</p>", "contact", {"veldhoven"}),
+        ("<p>Pascalstraße 28<br>70469 Kleinstadt</p>", "contact", {"kleinstadt"}),
+        ("<p>Pascalstraße 28<br>70469 Stuttgart<br>Deutschland</p>", "contact", {"stuttgart"}),
+        ("<p>B-608, Shalin Square</p><p>Ahmedabad, Gujarat 382445, India</p>", "home", {"ahmedabad"}),
+        ("<div id='footer'><p>61 Kaki Bukit Ave 1</p><p>S(417943)</p></div>", "home", {"singapore"}),
+        ("<footer><ul><li>London</li><li>Dubai</li></ul></footer>", "home", {"london", "dubai"}),
+        ("<footer><a>Bars à Paris</a><a>Made in Italy</a></footer>", "other", set()),
+        ("<select><option>France<option>Peru</select>", "contact", set()),
+        ("<p>A retailer with 80 employees in Jakarta told us.</p>", "other", set()),
+        ("<li>Account Manager, Philippines</li>", "careers", set()),
+        ("<footer>" + "".join(f"<p>{place}</p>" for place in (
+            ["Oslo", "Paris", "Rome", "Berlin", "Madrid", "Lisbon", "Vienna", "Prague", "Warsaw", "Dublin", "Athens",
+             "Zurich", "Helsinki"]
+        )) + "</footer>", "home", set()),
+        ('<script type="application/ld+json">{"@type":"Organization","location":[{"@type":"Place","address":'
+         '{"addressLocality":"Pune","addressCountry":"India"}}]}</script>', "home", {"pune"}),
+    ],
+)  # fmt: skip
+def test_addresses(html: str, page_type: str, places: set[str]) -> None:
+    assert (
+        found(html, "location", page_type, url="https://acme.de/x" if "7046" in html else "https://acme.sg/") == places
+    )
+
+
+@pytest.mark.parametrize(
+    ("title", "path", "page_type", "counts"),
+    [
+        ("Expert Technical, Medical & Legal Translation", "/", "home", True),
+        ("HubSpot alternative", "/", "home", True),
+        ("Corporate law and legal services", "/legal-services", "about", True),
+        ("Cookie bakery in Penang", "/about", "about", True),
+        ("Privacy policy | Acme", "/x", "about", False),
+        ("Acme", "/terms-of-use.html", "about", False),
+        ("Acme - Cookie Policy", "/policy", "about", False),
+    ],
+)
+def test_only_pages_of_law_are_pages_of_law(title: str, path: str, page_type: str, counts: bool) -> None:
+    html = f"<title>{title}</title><p>We are headquartered in Singapore.</p>"
+    places = found(html, "location", page_type, url=f"https://acme.com{path}")
+    assert places == ({"singapore"} if counts else set())
+
+
+def test_events_name_the_company_as_it_calls_itself() -> None:
+    page = make_page("<p>In May ACME expands into Vietnam. Macme expands into Laos.</p>", page_type="other")
+    (item,) = [i for i in extract([page], vocabulary=NO_CODES, company_name="Acme") if i.signal_key == "trigger"]
+    assert item.snippet == "In May ACME expands into Vietnam. Macme expands into Laos."
+    other = make_page("<p>Macme expands into Laos.</p>", page_type="other")
+    assert extract([other], vocabulary=NO_CODES, company_name="Acme") == []
 
 
 def test_a_name_that_ends_like_a_title_is_no_title() -> None:

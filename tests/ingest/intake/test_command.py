@@ -52,6 +52,15 @@ def test_a_folder_is_loaded_tenant_by_tenant(tmp_path: Path, rows: Rows) -> None
     ) == [("maya",)]
 
 
+def test_one_bad_file_of_a_folder_does_not_stop_the_others(tmp_path: Path, rows: Rows) -> None:
+    (tmp_path / "brightside.json").write_text("not json", encoding="utf-8")
+    (tmp_path / "other.json").write_text(json.dumps({**FLAT, "triggers": ["new"]}), encoding="utf-8")
+    with out.capture() as captured, pytest.raises(IntakeError, match=r"^brightside\.json: The intake is not JSON"):
+        CliRunner().invoke(app, [str(tmp_path)], catch_exceptions=False)
+    assert "other: version" in captured.get()
+    assert rows("select file from raw.rejected_rows where resolved_at is null") == [("brightside.json",)]
+
+
 def test_the_questions_can_be_listed() -> None:
     with out.capture() as captured:
         CliRunner().invoke(app, ["--explain"], catch_exceptions=False)

@@ -13,6 +13,7 @@ from psycopg import conninfo, sql
 from psycopg.types.json import Jsonb
 
 from ingest.intake import process_inbox
+from ingest.intake.evidence import evidence_of
 from tests.ingest.intake.payloads import FLAT, NESTED
 from tests.loop import Rows
 from warehouse import tenants
@@ -77,6 +78,29 @@ def test_what_is_no_object_or_nested_too_deep_does_not_stop_the_queue(
     outcomes = process_inbox(connection, NOW)
     assert [outcome.report is not None for outcome in outcomes] == [False] * 5 + [True]
     assert all(outcome.refused_because for outcome in outcomes[:5])
+
+
+def test_a_defect_of_ours_refuses_its_row_and_stops_nobody_else(
+    connection: psycopg.Connection,
+    rows: Rows,
+    pair: tuple[Tenant, Tenant],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    first, second = pair
+    hand_in(connection, first, {**FLAT, "website": "odd.com"})
+    hand_in(connection, second, NESTED)
+
+    def odd(answers: Any) -> Any:
+        if answers.website == "odd.com":
+            raise KeyError("odd")
+        return evidence_of(answers)
+
+    monkeypatch.setattr("ingest.intake.store.evidence_of", odd)
+    assert [outcome.report is not None for outcome in process_inbox(connection, NOW)] == [False, True]
+    assert marks(rows, first)[0][1] is False and "a defect of ours (KeyError)" in marks(rows, first)[0][2]
+    assert rows("select count(*) from raw.customer_seeds where tenant_id = %s", first.tenant_id) == [(0,)]
+    assert "inbox" in caplog.text
 
 
 def test_a_row_at_which_another_process_works_is_left_to_it(

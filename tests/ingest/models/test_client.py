@@ -258,6 +258,29 @@ def test_a_broken_export_changes_nothing(build: Build, vendor: StandIn) -> None:
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        {"choices": {"0": 1}, "usage": {"prompt_tokens": "many", "completion_tokens": {}}},
+        {"choices": [{"message": {"refusal": {"a": "no"}}, "finish_reason": "stop"}]},
+        {"choices": [], "usage": {"prompt_tokens": 10**30, "completion_tokens": -5}},
+        {"choices": [], "usage": {"prompt_tokens": True, "completion_tokens": 1.5}},
+        [[[]]],
+        "[" * 100_000,
+    ],
+)
+def test_any_answer_is_an_outcome_and_is_logged(
+    vendor: StandIn, connection: psycopg.Connection, tenant_id: int, body: Any
+) -> None:
+    vendor.replies = [Reply(body=body.encode() if isinstance(body, str) else json.dumps(body).encode())]
+    settings = ModelSettings(api_key="sk-test-12345678", base_url=vendor.base_url, retries=0)
+    client = ModelClient(settings, connection, tenant_id=tenant_id)
+    answer = client.ask(purpose="p", schema=Palette, instructions="i", text="t", now=NOW)
+    assert answer.value is None and answer.outcome in ("invalid", "refused") and isinstance(answer.detail, str)
+    logged = connection.execute("select prompt_tokens, completion_tokens from raw.model_calls").fetchall()
+    assert logged == [(None, None)]
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("OPENAI_BASE_URL", "localhost:8080"),

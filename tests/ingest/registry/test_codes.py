@@ -254,3 +254,10 @@ def test_real_ssic_lists(warehouse: Warehouse, clean: psycopg.Connection, shared
     assert {row[0] for row in linked} >= {
         c for c, (_, t) in published.items() if wanted.get(c, "").lower() == t.lower()
     }
+
+
+def test_an_encoding_that_refuses_everything_is_no_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "codes.csv"
+    path.write_text("code,title\n01111,Vegetables\n")
+    with pytest.raises(IngestError, match="no encoding 'undefined'"):
+        read_code_list(path, encoding="undefined")

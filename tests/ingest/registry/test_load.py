@@ -7,11 +7,12 @@ import gzip
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import polars as pl
 import psycopg
 import pytest
 
 from ingest.errors import IngestError
-from ingest.registry import files as registry_files
+from ingest.files import opening
 from ingest.registry import load as load_module
 from ingest.registry.load import load_registry, registered_registries, reload_registry
 from ingest.registry.loading import RegistryLoader
@@ -237,12 +238,25 @@ def test_a_latin_1_file_is_read_when_its_encoding_is_said(acra: Acra) -> None:
     assert acra.one("name", "name_key") == ("Café Müller", "cafe muller")
 
 
+def test_other_formats_say_the_same(acra: Acra) -> None:
+    rows = [company("1", "Alpha"), company("2", "Beta", registration_incorporation_date="2020-02-29")]
+    acra.load(acra.write(rows))
+    before = acra.all("registration_number", "name", "incorporated_on", "postal_code", "row_hash")
+    table = pl.DataFrame(rows)
+    table.write_ndjson(acra.folder / "A.ndjson")
+    table.with_columns(pl.col("registration_incorporation_date").str.to_date()).write_parquet(acra.folder / "A.parquet")
+    for name in ("A.ndjson", "A.parquet"):
+        counts = acra.load(acra.folder / name, complete=True).counts
+        assert (counts.read, counts.unchanged) == (2, 2)
+    assert acra.all("registration_number", "name", "incorporated_on", "postal_code", "row_hash") == before
+
+
 def test_packed_files_that_are_broken_or_too_large_are_refused(acra: Acra, monkeypatch: pytest.MonkeyPatch) -> None:
     packed = acra.folder / "A.csv.gz"
     packed.write_bytes(gzip.compress(b"uen,entity_name,entity_status_description\n1,A,Live\n")[:-9])
     with pytest.raises(IngestError, match=r"A\.csv\.gz is not a whole gzip file"):
         acra.load()
-    monkeypatch.setattr(registry_files, "MOST_UNPACKED", 2**20)
+    monkeypatch.setattr(opening, "MOST_UNPACKED", 2**20)
     packed.write_bytes(gzip.compress(b"0" * 2**22))
     with pytest.raises(IngestError, match="unpacks to more than"):
         acra.load()

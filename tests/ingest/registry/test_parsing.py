@@ -8,7 +8,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.outcomes.reading import ROW, Batch
+from ingest.files.source import ROW, Batch
 from ingest.registry.acra import ACRA
 from ingest.registry.code_versions import choose_version, count_codes
 from ingest.registry.keys import keys_of, keys_of_lists

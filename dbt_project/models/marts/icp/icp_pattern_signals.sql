@@ -89,7 +89,7 @@ industries as (
         from told
         where signal_key = 'ssic'
     ) as marked
-    where is_answer or source = 'registry' or not is_registered
+    where source = 'registry' or not is_registered
 
 ),
 
