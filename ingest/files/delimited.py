@@ -18,7 +18,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ingest.errors import IngestError
-from ingest.files.source import BATCH_BYTES, BATCH_ROWS, LONGEST_RECORD, ROW, Batch, Broken, checked_header
+from ingest.files.source import BATCH_BYTES, LONGEST_RECORD, ROW, Batch, Broken, batch_rows, checked_header
 
 csv.field_size_limit(LONGEST_RECORD)
 _BLOCK = 4 * 2**20
@@ -64,12 +64,15 @@ class CsvFile:
             low_memory=True,
             glob=False,
         )
-        for frame in scan.collect_batches(chunk_size=_batch_rows(self.path, self.rows)):
+        for frame in scan.collect_batches(chunk_size=self._batch_rows()):
             yield Batch(frame.with_columns(pl.col(ROW).cast(pl.Int64)))
+
+    def _batch_rows(self) -> int:
+        return max(1, min(batch_rows(len(self.header)), BATCH_BYTES * self.rows // max(1, self.path.stat().st_size)))
 
     def _read_any(self) -> Iterator[Batch]:
         width = len(self.header)
-        most = _batch_rows(self.path, self.rows)
+        most = self._batch_rows()
         with self.path.open(encoding="utf-8", newline="") as content:
             reader = csv.reader(content, delimiter=self.delimiter)
             next(reader)
@@ -114,10 +117,6 @@ def survey_csv(name: str, path: Path, delimiter: str) -> CsvFile:
     except csv.Error as error:
         raise IngestError(f"{name} is not readable as CSV: {error}.") from error
     return CsvFile(name, path, delimiter, header, rows, records is not None)
-
-
-def _batch_rows(path: Path, rows: int) -> int:
-    return max(1, min(BATCH_ROWS, BATCH_BYTES * rows // max(1, path.stat().st_size)))
 
 
 # -- regular files ----------------------------------------------------------------------------------------------

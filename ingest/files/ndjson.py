@@ -17,7 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ingest.errors import IngestError
-from ingest.files.source import LONGEST_RECORD, ROW, Batch, Broken, checked_header
+from ingest.files.source import LONGEST_RECORD, ROW, Batch, Broken, batch_rows, checked_header
 
 _BLOCK = 16 * 2**20
 _LINES_FOR_HEADER = 1_000
@@ -36,7 +36,8 @@ class NdjsonFile:
     def read(self) -> Iterator[Batch]:
         """All records."""
         schema = dict.fromkeys(self.header, pl.String)
-        for block in _blocks(self.name, self.path):
+        most = batch_rows(len(self.header))
+        for block in (part for whole in _blocks(self.name, self.path) for part in _parts(whole, most)):
             lines = len(block.ends)
             try:
                 frame = pl.read_ndjson(block.content, schema=schema)
@@ -101,6 +102,15 @@ def _blocks(name: str, path: Path) -> Iterator[_Block]:
 
 def _block(first: int, content: bytes) -> _Block:
     return _Block(first, content, np.flatnonzero(np.frombuffer(content, dtype=np.uint8) == _NEWLINE))
+
+
+def _parts(block: _Block, most: int) -> Iterator[_Block]:
+    """The block in parts of at most so many lines."""
+    begin = 0
+    for at in range(0, len(block.ends), most):
+        ends = block.ends[at : at + most] - begin
+        yield _Block(block.first + at, block.content[begin : begin + int(ends[-1]) + 1], ends)
+        begin += int(ends[-1]) + 1
 
 
 def _count(block: _Block) -> int:

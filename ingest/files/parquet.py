@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from ingest.errors import IngestError
-from ingest.files.source import BATCH_ROWS, ROW, Batch, checked_header
+from ingest.files.source import ROW, Batch, batch_rows, checked_header
 
 FEW_ROWS = 1_000_000
 MOST_ROWS_PER_BYTE = 20  # of more than a few rows: where every row has an id, a row takes a byte or more
@@ -35,7 +35,7 @@ class ParquetFile:
         """All records."""
         scan = _scan(self.path).with_row_index(ROW, offset=1)
         try:
-            for frame in scan.collect_batches(chunk_size=BATCH_ROWS):
+            for frame in scan.collect_batches(chunk_size=batch_rows(len(self.header))):
                 yield Batch(frame.select(pl.col(ROW).cast(pl.Int64), *map(as_cells, frame.drop(ROW).iter_columns())))
         except _Errors as error:
             raise _unreadable(self.name, error) from error

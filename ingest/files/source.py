@@ -15,6 +15,7 @@ from ingest.errors import IngestError
 
 BATCH_ROWS = 100_000
 BATCH_BYTES = 64 * 2**20  # of text, so that a hundred thousand long records do not fill the memory
+BATCH_CELLS = 16_000_000  # an empty cell takes memory too
 LONGEST_RECORD = 64 * 2**20  # bytes; a quote that is never closed must not fill the memory
 MOST_COLUMNS = 10_000
 ROW = "row number"  # with a space: no clash with a column that a mapping can name twice
@@ -63,7 +64,7 @@ class SourceFile(Protocol):
 
 
 def batches(file: SourceFile) -> Iterator[Batch]:
-    """All records of a file, in order, at most ``BATCH_ROWS`` and ``BATCH_BYTES`` at a time.
+    """All records of a file, in order, at most ``batch_rows`` and ``BATCH_BYTES`` at a time.
 
     One empty batch where there are no records.
     """
@@ -73,7 +74,10 @@ def batches(file: SourceFile) -> Iterator[Batch]:
         size = max(batch.frame.height, 1)
         # The length of a text is kept beside it: this reads no text.
         texts = batch.frame.select(pl.col(pl.String).str.len_bytes().sum().cast(pl.Int64))
-        most = max(1, min(BATCH_ROWS, BATCH_BYTES * size // max(1, sum(texts.row(0) if texts.width else ()))))
+        most = max(
+            1,
+            min(batch_rows(batch.frame.width), BATCH_BYTES * size // max(1, sum(texts.row(0) if texts.width else ()))),
+        )
         if size <= most:
             yield batch
         else:
@@ -82,6 +86,11 @@ def batches(file: SourceFile) -> Iterator[Batch]:
                 yield Batch(batch.frame.clear(), batch.broken)
     if empty:
         yield Batch(pl.DataFrame(schema={ROW: pl.Int64} | dict.fromkeys(file.header, pl.String)))
+
+
+def batch_rows(columns: int) -> int:
+    """How many rows of so many columns a batch may have, however short they are."""
+    return max(1, min(BATCH_ROWS, BATCH_CELLS // max(1, columns)))
 
 
 def as_text(column: pl.Series) -> pl.Series:

@@ -130,14 +130,8 @@ def run(*arguments: str) -> tuple[int, str, float, int]:
     return process.returncode, said, time.monotonic() - started, used.ru_maxrss * 1024
 
 
-# 100,000 rows of a thousand columns at a time, almost all of them empty, take 4.8 GB.
-WIDE = pytest.param(
-    "other keys in every line", marks=pytest.mark.xfail(reason="batches are bounded by text, not cells")
-)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [WIDE if name == "other keys in every line" else name for name in FILES])
+@pytest.mark.parametrize("name", FILES)
 def test_a_large_file_costs_bounded_memory(large: Warehouse, tmp_path: Path, name: str) -> None:
     file, make, loaded = FILES[name]
     make(tmp_path / file)
