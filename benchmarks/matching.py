@@ -20,8 +20,7 @@ from matplotlib.figure import Figure
 
 from benchmarks import matching_gebiz, matching_peers
 from benchmarks.matching_data import FURTHER_SEEDS, Task, compare, half, read_task, shared_data
-from models_py.matching.evaluation import Curve, Figures, answer_curve, pair_curve
-from models_py.matching.fitting import Labelled
+from models_py.matching.evaluation import Curve, Figures, Labelled, answer_curve, pair_curve
 from models_py.matching.ranker import Provenance, default_ranker
 from warehouse.settings import PROJECT_ROOT
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.domains import registrable_domain
+from models_py.matching.evaluation import Labelled
 from models_py.matching.features import Comparison
-from models_py.matching.fitting import Labelled
 from models_py.matching.index import MatchIndex, Queries
 from models_py.matching.names import name_key
 from models_py.matching.ranker import Known

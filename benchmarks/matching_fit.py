@@ -26,8 +26,8 @@ from benchmarks.matching_data import (
     shared_data,
 )
 from benchmarks.matching_simulated import ASSUMED, further
-from models_py.matching.evaluation import answer_curve, calibration_error, pair_curve
-from models_py.matching.fitting import Fitted, Further, Labelled, fit_variant
+from models_py.matching.evaluation import Labelled, answer_curve, calibration_error, pair_curve
+from models_py.matching.fitting import Fitted, Further, fit_variant
 from models_py.matching.ranker import Known, Provenance, Ranker, Variant
 from warehouse.settings import PROJECT_ROOT
 

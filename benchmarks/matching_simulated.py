@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.matching_data import Records, Task, build_index, build_queries
+from models_py.matching.evaluation import Labelled
 from models_py.matching.features import Comparison
-from models_py.matching.fitting import Further, Labelled
+from models_py.matching.fitting import Further
 from models_py.matching.index import Candidates, MatchIndex, Queries
 from models_py.matching.names import compact, legal_form, name_key
 from models_py.matching.ranker import Known
@@ -87,9 +88,10 @@ def _make(entities: Records, random: np.random.Generator) -> _Made:
     names, former = list(entities.names), [list[str]() for _ in range(count)]
     kinds = random.random(MADE)
     # The named of a former name, others that were renamed, and some who once had a name that is another's today.
+    named = set(meant.tolist())
     renamed = {int(entity) for entity in meant[(kinds >= _ABBREVIATED) & (kinds < _FORMER)]}
     for entity in [*renamed, *random.choice(count, _RENAMED, replace=False).tolist()]:
-        if entity in renamed or entity not in set(meant.tolist()):
+        if entity in renamed or entity not in named:
             other = entities.names[int(random.integers(count))].split()
             former[entity] = [entities.names[entity]]
             names[entity] = " ".join([other[0], *entities.names[int(random.integers(count))].split()[1:]])

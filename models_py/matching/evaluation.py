@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,20 +14,13 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 
-class LabelledPairs(Protocol):
-    """Pairs with their truth, and how many true pairs each query has (q,)."""
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Compared pairs with their truth (m,), and how many true pairs each query has, among them or not (q,)."""
 
-    @property
-    def comparison(self) -> Comparison:
-        """The pairs."""
-
-    @property
-    def is_match(self) -> BoolArray:
-        """Truth of each pair (m,)."""
-
-    @property
-    def true_pairs(self) -> NDArray[np.int64]:
-        """True pairs of each query, among the candidates or not (q,)."""
+    comparison: Comparison
+    is_match: BoolArray
+    true_pairs: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -77,13 +69,13 @@ def curve(probability: FloatArray, right: BoolArray, total: int) -> Curve:
     return Curve(probability[order], hits / np.arange(1, len(order) + 1), hits / max(total, 1))
 
 
-def pair_curve(labelled: LabelledPairs, probability: FloatArray, queries: BoolArray) -> Curve:
+def pair_curve(labelled: Labelled, probability: FloatArray, queries: BoolArray) -> Curve:
     """Every pair is a claim; true pairs that are no candidates count as missed. ``queries`` (q,): measured on these."""
     rows = queries[labelled.comparison.pairs.query]
     return curve(probability[rows], labelled.is_match[rows], int(labelled.true_pairs[queries].sum()))
 
 
-def answer_curve(labelled: LabelledPairs, probability: FloatArray, queries: BoolArray) -> Curve:
+def answer_curve(labelled: Labelled, probability: FloatArray, queries: BoolArray) -> Curve:
     """The best candidate of each query is the claim; recall is the share of queries answered right."""
     query = labelled.comparison.pairs.query
     rows = queries[query] & (ranks(query, probability) == 1)

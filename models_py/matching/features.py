@@ -96,6 +96,9 @@ class Comparison:
 
     Attributes:
         columns: feature → (m,) float64; every name of ``GROUPS``.
+        left, right: what is compared, (m,) each.
+        core: a number for each core name of ``right``; (m,).
+        has_domain: whether ``right`` has one; (m,).
     """
 
     def __init__(self, queries: Queries, keys: Sequence[str], index: MatchIndex, pairs: Candidates) -> None:
@@ -121,6 +124,9 @@ class Comparison:
         self._compare_places(left, right)
         self._compare_years(left, right)
         self.left, self.right = left, right
+        codes: dict[str, int] = {}
+        self.core = np.array([codes.setdefault(record.core, len(codes)) for record in right], dtype=np.int64)
+        self.has_domain = np.array([bool(record.domains) for record in right], dtype=np.bool_)
         self._compare_spelling()
         self._compete()
         self._bend()

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from models_py.errors import InputError
-from models_py.matching.evaluation import Curve, answer_curve, pair_curve
-from models_py.matching.features import Comparison, feature_names
+from models_py.matching.evaluation import Curve, Labelled, answer_curve, pair_curve
+from models_py.matching.features import feature_names
 from models_py.matching.ranker import STANDING, Known, Stage, Variant, second_matrix
 
 FloatArray = NDArray[np.float64]
@@ -33,15 +33,6 @@ LEAST_ACCEPTED = 0.5
 REVIEW_FROM = 0.15
 #: Of wrong candidates that nothing speaks for, one in so many is fitted on, for all of them.
 _THINNED, _UNLIKE = 4, 0.35
-
-
-@dataclass(frozen=True, eq=False)
-class Labelled:
-    """Compared pairs with their truth, and how many true pairs each query has, found or not."""
-
-    comparison: Comparison
-    is_match: BoolArray
-    true_pairs: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ they are is in ``features`` and ``ranker``.
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,21 +27,23 @@ _NO_YEAR = 0
 
 
 class Lookup:
-    """Text → rows, in 12 bytes a row: sorted hashes, and whoever asks compares the texts."""
+    """Text → rows, in 12 bytes an entry: by 64-bit hashes, taken for the texts (a clash is one candidate more)."""
 
-    def __init__(self, texts: Iterable[str], rows: NDArray[np.int32]) -> None:
-        hashes = np.fromiter((hash(text) for text in texts), dtype=np.int64, count=len(rows))
-        order = np.argsort(hashes, kind="stable")
-        self._hashes, self._rows = hashes[order], rows[order]
+    def __init__(self, entries: Iterable[tuple[str, int]]) -> None:
+        hashes, rows = array("q"), array("i")
+        for text, row in entries:
+            hashes.append(hash(text))
+            rows.append(row)
+        unsorted = np.array(hashes, dtype=np.int64)
+        order = np.argsort(unsorted, kind="stable")
+        self._hashes, self._rows = unsorted[order], np.array(rows, dtype=np.int32)[order]
 
     def __call__(self, text: str) -> NDArray[np.int32]:
         """Rows of this text, in order."""
         if not text:
             return self._rows[:0]
         wanted = hash(text)
-        return self._rows[
-            np.searchsorted(self._hashes, wanted, "left") : np.searchsorted(self._hashes, wanted, "right")
-        ]
+        return self._rows[np.searchsorted(self._hashes, wanted) : np.searchsorted(self._hashes, wanted, "right")]
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,9 @@ class Queries:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def __getitem__(self, rows: slice) -> Queries:
+        return Queries(**{field: values and values[rows] for field, values in vars(self).items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +160,6 @@ class MatchIndex:
         addresses = [(row, domain) for row, text in enumerate(domains or ()) if text for domain in text.split()]
         rows = np.array([row for row, _ in addresses], dtype=np.int32)
         stems = [domain_stem(domain) for _, domain in addresses]
-        acronyms = [(form, letters) for form, key in enumerate(forms) for letters in acronyms_of(key)]
         return cls(
             names=names,
             keys=forms,
@@ -170,13 +175,11 @@ class MatchIndex:
             ngrams=NgramIndex.build(forms),
             stems=NgramIndex.build(stems),
             stem_entity=rows,
-            by_key=Lookup(forms, np.arange(len(forms), dtype=np.int32)),
-            by_core=Lookup(map(core_name, forms), np.arange(len(forms), dtype=np.int32)),
-            by_domain=Lookup((domain for _, domain in addresses), rows),
-            by_stem=Lookup(stems, rows),
-            by_acronym=Lookup(
-                (letters for _, letters in acronyms), np.array([form for form, _ in acronyms], dtype=np.int32)
-            ),
+            by_key=Lookup((key, form) for form, key in enumerate(forms)),
+            by_core=Lookup((core_name(key), form) for form, key in enumerate(forms)),
+            by_domain=Lookup((domain, row) for row, domain in addresses),
+            by_stem=Lookup(zip(stems, rows.tolist(), strict=True)),
+            by_acronym=Lookup((letters, form) for form, key in enumerate(forms) for letters in acronyms_of(key)),
         )
 
     def __len__(self) -> int:
@@ -185,19 +188,6 @@ class MatchIndex:
     def form_name(self, form: int) -> str:
         """A form as it is written."""
         return self.names[form] if form < len(self.names) else self.former[form - len(self.names)]
-
-    def live(self, entity: int) -> bool:
-        """Whether an entity still exists; True where the registry does not say."""
-        return self.is_live is None or bool(self.is_live[entity])
-
-    def with_domain(self, domain: str) -> list[int]:
-        """Entities with this domain."""
-        assert self.domains is not None
-        return [int(row) for row in self.by_domain(domain) if domain in (self.domains[row] or "").split()]
-
-    def with_key(self, key: str) -> list[int]:
-        """Forms with this name key."""
-        return [int(form) for form in self.by_key(key) if self.keys[form] == key]
 
     def candidates(self, queries: Queries, keys: Sequence[str], *, threads: int | None = None) -> Candidates:
         """Entities worth a closer look, each once per query, by its closest form.

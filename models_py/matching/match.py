@@ -6,7 +6,7 @@ here: decisions of people, which the warehouse keeps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -104,7 +104,7 @@ def match(queries: Queries, index: MatchIndex, *, model: Ranker | None = None, t
     ranker = model or default_ranker()
     parts: list[Matches] = []
     for start in range(0, len(queries), _BATCH):
-        batch = _part(queries, slice(start, start + _BATCH))
+        batch = queries[start : start + _BATCH]
         keys = [name_key(name) for name in batch.names]
         pairs = index.candidates(batch, keys, threads=threads)
         parts.append(_decide(batch, index, ranker, Comparison(batch, keys, index, pairs)))
@@ -225,16 +225,3 @@ def _floor(probability: float) -> str:
 def _kept(comparison: Comparison, row: int) -> dict[str, float]:
     values = {name: round(float(comparison.columns[name][row]), 4) for name in KEPT}
     return {name: value for name, value in values.items() if value}
-
-
-def _part(queries: Queries, rows: slice) -> Queries:
-    def cut(values: Sequence[object] | None) -> Sequence[object] | None:
-        return None if values is None else values[rows]
-
-    return Queries(
-        names=queries.names[rows],
-        domains=cut(queries.domains),  # type: ignore[arg-type]
-        cities=cut(queries.cities),  # type: ignore[arg-type]
-        years=cut(queries.years),  # type: ignore[arg-type]
-        countries=cut(queries.countries),  # type: ignore[arg-type]
-    )

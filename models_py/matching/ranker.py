@@ -52,13 +52,10 @@ class Stage(_Model):
             raise ValueError("features, mean, scale and coefficients differ in length")
         return self
 
-    def terms(self, matrix: FloatArray) -> FloatArray:
-        """What each feature adds to the logarithm of the odds, beside an average pair (m, features)."""
-        return np.asarray((matrix - np.array(self.mean)) / np.array(self.scale) * np.array(self.coefficients))
-
     def probability(self, matrix: FloatArray) -> FloatArray:
-        """Probability of each row (m,)."""
-        odds = self.terms(matrix).sum(axis=1) + self.intercept
+        """Probability of each row of features (m, features); (m,)."""
+        weights = np.array(self.coefficients) / np.array(self.scale)
+        odds = matrix @ weights + (self.intercept - float(np.array(self.mean) @ weights))
         return np.asarray(1.0 / (1.0 + np.exp(-np.clip(odds, -30, 30))))
 
 
@@ -151,11 +148,12 @@ def standing(comparison: Comparison, first: FloatArray) -> dict[str, FloatArray]
     total = np.bincount(query, weights=first, minlength=count)[query]
     place = _rows_by_rank(query, rank, count)
     beside = np.where(rank == 1, place[1][query], place[0][query])
-    domain, core = np.zeros(len(query)), np.zeros(len(query))
-    for row in np.flatnonzero(beside >= 0):
-        a, b = comparison.right[row], comparison.right[beside[row]]
-        domain[row] = first[beside[row]] * bool(a.domains & b.domains)
-        core[row] = first[beside[row]] * (a.core == b.core)
+    held = np.flatnonzero(beside >= 0)
+    core = np.zeros(len(query))
+    core[held] = first[beside[held]] * (comparison.core[held] == comparison.core[beside[held]])
+    domain = np.zeros(len(query))
+    for row in held[comparison.has_domain[held] & comparison.has_domain[beside[held]]]:
+        domain[row] = first[beside[row]] * bool(comparison.right[row].domains & comparison.right[beside[row]].domains)
     return {
         "chance": odds,
         "lead": odds - _logit(other),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from benchmarks.matching_speed import make_names, spoil
 from models_py.errors import InputError
 from models_py.matching import fitting
-from models_py.matching.evaluation import Curve
+from models_py.matching.evaluation import Curve, Labelled
 from models_py.matching.features import Comparison
-from models_py.matching.fitting import Labelled, _accept, fit_variant
+from models_py.matching.fitting import _accept, fit_variant
 from models_py.matching.index import MatchIndex, Queries
 from models_py.matching.names import name_key
 from models_py.matching.records import misspelled, record_of
@@ -41,6 +43,24 @@ def test_what_is_predicted_out_of_fold_was_not_fitted_on(monkeypatch: pytest.Mon
 
     assert abs(gap(found.out_of_fold)) < 0.05
     assert gap(found.variant.probabilities(pairs.comparison)) > 0.1
+
+
+def test_a_query_s_own_truth_never_reaches_its_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs, some = labelled(), np.arange(120) < 40
+    mine = pairs.comparison.pairs.query == 7
+    otherwise = dataclasses.replace(pairs, is_match=pairs.is_match ^ mine)
+    seen: list[np.ndarray] = []
+    original = fitting.second_matrix
+    monkeypatch.setattr(
+        fitting, "second_matrix", lambda of, first, names: seen.append(first) or original(of, first, names)
+    )
+    as_is = fit_variant(pairs, known=("name",), fit_on=some, seed=1).out_of_fold
+    turned = fit_variant(otherwise, known=("name",), fit_on=some, seed=1).out_of_fold
+    assert (as_is[mine] == turned[mine]).all() and not (as_is == turned).all()
+    # What the second stage is fitted on: a fold at a time is out of it, and at the end a query's own fold.
+    *folds, last = zip(seen[: len(seen) // 2], seen[len(seen) // 2 :], strict=True)
+    assert [bool((a == b).all()) for a, b in folds].count(True) == 1
+    assert all((a[mine] == b[mine]).all() for a, b in (*folds, last)) and not (last[0] == last[1]).all()
 
 
 def test_a_ranker_learns_which_candidate_is_meant_and_needs_queries_to_do_so() -> None:
