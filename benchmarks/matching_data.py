@@ -99,9 +99,9 @@ def build_queries(profiles: Records, known: Sequence[Known]) -> Queries:
     )
 
 
-def compare(task: Task, known: tuple[Known, ...], index: MatchIndex | None = None) -> Labelled:
-    """Candidates of all profiles with their features, as if only ``known`` were known; index: built already."""
-    index = index or build_index(task.entities, known)
+def compare(task: Task, known: tuple[Known, ...]) -> Labelled:
+    """Candidates of all profiles with their features, as if only ``known`` were known."""
+    index = build_index(task.entities, known)
     queries = build_queries(task.profiles, known)
     keys = [name_key(name) for name in queries.names]
     pairs = index.candidates(queries, keys)

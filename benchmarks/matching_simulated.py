@@ -1,6 +1,7 @@
 """Queries that the labelled profiles have none of: names of nobody, misspelled and former names, struck-off entities.
 
-Belongs here: what is fitted on beside the labelled profiles, and the assumptions in it. Nothing is measured on these.
+Belongs here: what is fitted on beside the labelled profiles, the assumptions in it, and how reliable probabilities are
+on such names drawn anew. No figure of quality is measured on these.
 Each labelled profile comes once more with its true entities taken away: most names that a registry is asked for are in
 no registry. The made-up queries are entities as a customer list may write them, half of them with the entity taken
 away; their own labels are never used.
@@ -8,40 +9,48 @@ away; their own labels are never used.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.matching_data import Records, Task, build_index, build_queries
+from benchmarks.matching_data import SEED, Records, Task, build_index, build_queries
+from models_py.matching.competition import ranks
 from models_py.matching.evaluation import Labelled
 from models_py.matching.features import Comparison
 from models_py.matching.fitting import Further
 from models_py.matching.index import Candidates, MatchIndex, Queries
 from models_py.matching.names import compact, legal_form, name_key
-from models_py.matching.ranker import Known
+from models_py.matching.ranker import Known, Variant
+
+FloatArray = NDArray[np.float64]
 
 ASSUMED = (
     "each profile once more without its entities; 900 entities as customers might be written down (30 % with a typing"
     " error, 15 % a word short, 15 % a word abbreviated, 10 % by a former name, the rest as they are, half of those"
     " without legal form; 60 % with a domain, made of the name where the entity has none), and the same without their"
-    " entities; 30 % of the registry and 10 % of the named struck off; each pair of weight 0.25"
+    " entities; 30 % of the registry and 10 % of the named struck off; each pair of weight 0.25. Caution beside that on"
+    " 900 names of nobody, made of the first word of one entity and the others of another, or of common words only;"
+    " weights such that as many names are in the registry as not"
 )
-MADE, WEIGHT = 900, 0.25
+MADE, WEIGHT, ABSENT = 900, 0.25, 0.45
+_COMMON, _COMMON_ONLY = 1_000, 0.3
+_PLACES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
 _TYPO, _SHORT, _ABBREVIATED, _FORMER = 0.3, 0.45, 0.6, 0.7
 _RENAMED, _STRUCK_OFF, _STRUCK_OFF_NAMED = 4_000, 0.3, 0.1
 _WITH_DOMAIN, _WITH_CITY = 0.6, 0.7
 _ENDINGS = (".com", ".de", "-gmbh.de", "-online.de", "-group.com", "-sg.com")
 
 
-def further(task: Task, labelled: Labelled, index: MatchIndex, known: tuple[Known, ...], seed: int) -> list[Further]:
-    """Absent profiles, made-up queries, and made-up queries without their entities."""
+def further(task: Task, labelled: Labelled, known: tuple[Known, ...], seed: int) -> list[Further]:
+    """Absent profiles, made-up queries, made-up queries without their entities, and names of nobody."""
     random = np.random.default_rng(seed)
     every = np.arange(len(task.profiles.ids))
     queries = build_queries(task.profiles, known)
     keys = [name_key(name) for name in queries.names]
-    parts = [Further(_absent(queries, keys, index, labelled), every, WEIGHT)]
+    parts = [Further(_absent(queries, keys, labelled), every, WEIGHT, ABSENT)]
     made = _make(task.entities, random)
     index = build_index(made.registry, known, former_names=made.former, is_live=made.is_live)
     queries = build_queries(made.asked, known)
@@ -53,12 +62,44 @@ def further(task: Task, labelled: Labelled, index: MatchIndex, known: tuple[Know
         np.ones(len(keys), dtype=np.int64),
     )
     own = np.full(len(keys), -1)
-    return [*parts, Further(present, own, WEIGHT), Further(_absent(queries, keys, index, present), own, WEIGHT)]
+    absent, nobody = _absent(queries, keys, present), _nobody(made, index, known, random)
+    parts += [Further(present, own, WEIGHT, WEIGHT), Further(absent, own, WEIGHT, ABSENT)]
+    return [*parts, Further(nobody, own, 0.0, ABSENT)]
 
 
-def _absent(queries: Queries, keys: Sequence[str], index: MatchIndex, labelled: Labelled) -> Labelled:
+def reliability(task: Task, labelled: Labelled, variant: Variant) -> list[str]:
+    """A table: how many answers have what probability, and how many of them are right.
+
+    Of held-out profiles, with and without their entities, and of names drawn anew, weighed as in fitting.
+    """
+    parts = [Further(labelled, np.arange(len(task.fit)), 1.0, 1.0), *further(task, labelled, variant.known, SEED + 1)]
+    rows = [_answers(part, variant, ~task.fit) for part in parts]
+    chance, right, weight = (np.concatenate(column) for column in zip(*rows, strict=True))
+    lines = ["| probability | answers | mean probability | of them right |", "|---|---|---|---|"]
+    places = [0, *sorted({*_PLACES, variant.review}), 1.01]
+    for low, high in itertools.pairwise(places):
+        among = (chance >= low) & (chance < high)
+        if not among.any():
+            continue
+        said, came = (np.average(values[among], weights=weight[among]) for values in (chance, right > 0))
+        path = "" if low >= variant.review else ": nobody is asked"
+        lines.append(f"| {low:.2f} to {min(high, 1):.2f}{path} | {among.sum():,} | {said:.2f} | {came:.2f} |")
+    return lines
+
+
+def _answers(part: Further, variant: Variant, held: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Probability of the best candidate of each held-out or made-up query, whether it is right, and its weight."""
+    comparison = part.labelled.comparison
+    probability, query = variant.probabilities(comparison), comparison.pairs.query
+    cautious = variant.cautious(comparison, probability)
+    asked = (part.copy_of < 0) | held[part.copy_of]
+    best = (ranks(query, probability) == 1) & asked[query]
+    return cautious[best], part.labelled.is_match[best].astype(np.float64), np.full(int(best.sum()), part.asked)
+
+
+def _absent(queries: Queries, keys: Sequence[str], labelled: Labelled) -> Labelled:
     """The same queries against the same registry without what is true, or has the very name of it."""
-    pairs, count = labelled.comparison.pairs, len(keys)
+    pairs, index, count = labelled.comparison.pairs, labelled.comparison.index, len(keys)
     true = {(at, index.keys[form]) for at, form in zip(*_where(pairs, labelled.is_match), strict=True)}
     named = zip(pairs.query.tolist(), pairs.form.tolist(), strict=True)
     left = np.array([(at, index.keys[form]) not in true for at, form in named], dtype=np.bool_) & ~labelled.is_match
@@ -69,6 +110,30 @@ def _absent(queries: Queries, keys: Sequence[str], index: MatchIndex, labelled: 
 
 def _where(pairs: Candidates, among: NDArray[np.bool_]) -> tuple[list[int], list[int]]:
     return pairs.query[among].tolist(), pairs.form[among].tolist()
+
+
+def _nobody(made: _Made, index: MatchIndex, known: tuple[Known, ...], random: np.random.Generator) -> Labelled:
+    """Names that no entity bears, of words that entities bear."""
+    common = [word for word, _ in index.word_counts.most_common(_COMMON)]
+    count, entities = len(made.registry.names), made.registry
+    names, rows = [], []
+    while len(names) < MADE:
+        first, other = random.integers(count, size=2).tolist()
+        words = entities.names[other].split()
+        if random.random() < _COMMON_ONLY:
+            name = " ".join([*random.choice(common, int(random.integers(2, 4))), *words[-1:]]).title()
+        else:
+            name = " ".join([entities.names[first].split()[0], *words[1:]])
+        if not len(index.by_key(name_key(name))):
+            names.append(name)
+            rows.append(other)
+    cities = [entities.cities[row] if random.random() < _WITH_CITY else None for row in rows]
+    domains = [_domain(name, None, random) if random.random() < _WITH_DOMAIN else None for name in names]
+    asked = Records([""] * MADE, names, domains, cities, [entities.countries[row] for row in rows], [None] * MADE)
+    queries, keys = build_queries(asked, known), [name_key(name) for name in names]
+    pairs = index.candidates(queries, keys)
+    nothing = np.zeros(len(pairs.query), dtype=np.bool_)
+    return Labelled(Comparison(queries, keys, index, pairs), nothing, np.zeros(MADE, dtype=np.int64))
 
 
 @dataclass(frozen=True, eq=False)

@@ -69,10 +69,14 @@ class Visit:
         if time.monotonic() >= self.deadline:
             self.note(f"stopped at the cap of {self.profile.max_seconds:g} s for one site")
             return True
-        if self.bytes >= self.profile.max_bytes:
-            self.note(f"stopped at the cap of {self.profile.max_bytes:,} bytes for one site")
-            return True
-        return False
+        return self._has_read(self.bytes)
+
+    def _has_read(self, so_much: int) -> bool:
+        """Whether that is all that may be read; notes it."""
+        if so_much < self.profile.max_bytes:
+            return False
+        self.note(f"stopped at the cap of {self.profile.max_bytes:,} bytes for one site")
+        return True
 
     def limits(self, most: int) -> Limits:
         """For one request: the profile's, less where the visit's budget ends sooner."""
@@ -210,6 +214,9 @@ class Visit:
 
         for attempt in (1, 2):
             async with self._pace.slot():
+                # What is cut off lets some more arrive: none is begun on what those under way may still use up.
+                if self._has_read(self.bytes + self._promised):
+                    return self._failed(candidate, FetchFailure(candidate.url, "refused", _SPENT))
                 result = await self._fetch(
                     candidate.url,
                     self.profile.page_bytes,

@@ -28,6 +28,7 @@ NAME = (
     "query_short", "rare_covered", "namesakes", "covered_by_many",
     "brand_equal", "group_asked", "group_and_brand", "brand_and_form", "surplus_words", "entity_formless",
     "former_name", "not_live", "loosely_named", "misspelled",
+    "one_word", "one_word_and_brand", "begins_with_core", "begun_by_many", "one_word_begins",
 )  # fmt: skip
 #: Of the query's domain alone: whether it is made of the entity's name.
 ADDRESS = (
@@ -38,6 +39,7 @@ DOMAIN = (
     "domain_equal", "domain_differs", "domain_unknown", "domain_shared", "stem_equal", "name_in_domain",
     "domain_and_name", "domain_and_core", "differs_and_key",
     "same_suffix", "domain_and_unlike", "differs_and_covered", "unknown_and_key",
+    "shared_and_brand", "shared_without_brand",
     "brand_in_domain", "brand_and_domain", "brand_and_differs", "group_and_domain",
 )  # fmt: skip
 PLACE = (
@@ -50,7 +52,7 @@ PLACE_DOMAIN = ("city_and_domain", "city_and_stem", "nothing_but_the_name")
 _GROUP_WORDS = frozenset({"group", "gruppe", "groupe", "unternehmensgruppe", "firmengruppe", "holding", "konzern"})
 #: Words that may be said or left out of the name of one and the same company.
 _PLAIN = frozenset({"s", "singapore", "singapur", "deutschland", "germany", "the", "and", "of", "for", "und", "fur"})
-_SPELLED_ALIKE, _WHOLE_NAME = 0.9, 6
+_SPELLED_ALIKE, _WHOLE_NAME, _SHORTEST_CORE = 0.9, 6, 4
 #: Where the weight of a feature may change: above each of these a further weight is added.
 _BENDS: dict[str, tuple[str, tuple[float, ...]]] = {
     "cosine": ("name", (0.3, 0.5, 0.7, 0.9)),
@@ -103,7 +105,7 @@ class Comparison:
 
     def __init__(self, queries: Queries, keys: Sequence[str], index: MatchIndex, pairs: Candidates) -> None:
         self.pairs = pairs
-        self._index = index
+        self.index = index
         self._asked = [
             record_of(
                 name,
@@ -139,7 +141,7 @@ class Comparison:
 
     def _entity(self, form: int) -> Record:
         if form not in self._found:
-            index, entity = self._index, int(self._index.form_entity[form])
+            index, entity = self.index, int(self.index.form_entity[form])
             self._found[form] = record_of(
                 index.form_name(form),
                 index.keys[form],
@@ -169,10 +171,10 @@ class Comparison:
         for at, name in enumerate((*names, "acronym", "form_agrees", "form_differs", "covered_beyond_place")):
             columns[name] = table[:, at]
         columns["key_equal"] = np.array([float(a.dense == b.dense) for a, b in zip(left, right, strict=True)])
-        columns["former_name"] = (self.pairs.form >= len(self._index)).astype(np.float64)
-        live = self._index.is_live
+        columns["former_name"] = (self.pairs.form >= len(self.index)).astype(np.float64)
+        live = self.index.is_live
         columns["not_live"] = np.zeros(count) if live is None else (~live[self.pairs.entity]).astype(np.float64)
-        others = {key: len(self._index.by_key(key)) for key in set(keys[1])}
+        others = {key: len(self.index.by_key(key)) for key in set(keys[1])}
         columns["same_name_elsewhere"] = np.log([max(others[key], 1) for key in keys[1]])
         columns["core_rarity"] = columns["core_equal"] * columns["rarest_shared"]
         brands = [a.core.split(" ", 1)[0] for a in self._asked]
@@ -195,6 +197,17 @@ class Comparison:
         covering = np.bincount(self.pairs.query, weights=columns["query_covered"] > 0.99, minlength=len(self._asked))
         alike = np.bincount(self.pairs.query, weights=columns["key_equal"], minlength=len(self._asked))
         columns["covered_by_many"] = np.log1p(covering[self.pairs.query]) * (columns["query_covered"] > 0.99)
+        begins = [
+            float(len(a.core) >= _SHORTEST_CORE and b.plain.startswith(f"{a.core} "))
+            for a, b in zip(left, right, strict=True)
+        ]
+        columns["begins_with_core"] = np.array(begins)
+        begun = np.bincount(self.pairs.query, weights=columns["begins_with_core"], minlength=len(self._asked))
+        columns["begun_by_many"] = np.log1p(begun[self.pairs.query]) * columns["begins_with_core"]
+        one_word = np.array([float(" " not in a.core) for a in self._asked])
+        columns["one_word"] = one_word[self.pairs.query]
+        columns["one_word_and_brand"] = columns["one_word"] * columns["brand_equal"]
+        columns["one_word_begins"] = columns["one_word"] * columns["begins_with_core"]
         columns["namesakes"] = np.log1p(alike[self.pairs.query]) * columns["key_equal"]
 
     def _name_pair(self, a: Record, b: Record) -> tuple[float, ...]:
@@ -218,13 +231,13 @@ class Comparison:
 
     def _rarity(self, word: str) -> float:
         """Inverse document frequency over its largest value: 1 for a word that no entity has."""
-        n = self._index.size
-        return math.log(n / min(n, 1 + self._index.word_counts.get(word, 0)) + 1) / math.log(n + 1)
+        n = self.index.size
+        return math.log(n / min(n, 1 + self.index.word_counts.get(word, 0)) + 1) / math.log(n + 1)
 
     def _compare_domains(self, left: list[Record], right: list[Record]) -> None:
         columns = self.columns
         owners = {
-            domain: len(self._index.by_domain(domain)) if self._index.domains is not None else 0
+            domain: len(self.index.by_domain(domain)) if self.index.domains is not None else 0
             for record in self._asked
             for domain in record.domains
         }
@@ -252,6 +265,8 @@ class Comparison:
             for brand, b in zip(brands, right, strict=True)
         ]
         columns["brand_in_domain"] = np.array(inside)
+        columns["shared_and_brand"] = columns["domain_shared"] * columns["brand_equal"]
+        columns["shared_without_brand"] = columns["domain_shared"] * (columns["brand_equal"] == 0)
         columns["brand_and_domain"] = columns["brand_equal"] * columns["domain_equal"]
         columns["brand_and_differs"] = columns["brand_equal"] * columns["domain_differs"]
         columns["group_and_domain"] = columns["group_asked"] * columns["domain_equal"]

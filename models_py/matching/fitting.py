@@ -15,24 +15,26 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from models_py.errors import InputError
-from models_py.matching.evaluation import Curve, Labelled, answer_curve, pair_curve
+from models_py.matching.competition import ranks
+from models_py.matching.evaluation import Labelled, answer_curve, pair_curve
 from models_py.matching.features import feature_names
-from models_py.matching.ranker import STANDING, Known, Stage, Variant, second_matrix
+from models_py.matching.ranker import CAUTION, STANDING, Known, Stage, Variant, caution_matrix, standing
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
-#: Inverse strength of the ridge penalty on standardised coefficients.
-FIRST_C, SECOND_C = 0.03, 0.03
-FOLDS = 5
-#: What accepted answers must come to out of fold, with as many names that no entity bears as names that one does.
+#: Inverse strength of the ridge penalty on standardised coefficients, by stage.
+FIRST_C, SECOND_C, CAUTION_C = 0.03, 0.03, 1.0
+FOLDS = 4
+#: Share of right answers, by weight, of those that are accepted: of equal names and domains, and of all others apart,
+#: whose worth the many equal ones would hide.
 ACCEPTED_PRECISION = 0.95
+#: A person is asked where an answer is at least one in four to be right, as of names half of which are in no registry.
+REVIEW_FROM = 0.25
 #: Nothing less probable than this is accepted, however right the others above it were.
 LEAST_ACCEPTED = 0.5
-#: A person is asked where one in this many answers is right.
-REVIEW_FROM = 0.15
 #: Of wrong candidates that nothing speaks for, one in so many is fitted on, for all of them.
-_THINNED, _UNLIKE = 4, 0.35
+_THINNED, _UNLIKE = 8, 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +44,14 @@ class Further:
     Attributes:
         copy_of: the labelled query that each query is another version of, -1 for one of its own; (q,). A version is
             never fitted on where its original is predicted.
-        weight: of each pair, beside 1 for a labelled one.
+        weight: of each pair in fitting the ranker, beside 1 for a labelled one.
+        asked: of each query among those that probabilities are to hold for, beside 1 for a labelled one.
     """
 
     labelled: Labelled
     copy_of: NDArray[np.int64]
     weight: float
+    asked: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,9 +88,9 @@ class _Rows:
 def fit_variant(
     labelled: Labelled, *, further: Sequence[Further] = (), known: Sequence[Known], fit_on: BoolArray, seed: int
 ) -> Fitted:
-    """Fit both stages on the queries ``fit_on`` (q,), thresholds by cross-validation within them.
+    """Fit all stages on the queries ``fit_on`` (q,), thresholds by cross-validation within them.
 
-    The second stage sees first-stage probabilities of models that had not seen the query, as it will later.
+    Each stage sees probabilities of models of the stage before that had not seen the query, as it will later.
 
     Raises:
         InputError: fewer queries than folds, or one kind of pair only.
@@ -104,14 +108,11 @@ def fit_variant(
         for part in further
     ]
     parts = [labelled, *(part.labelled for part in further)]
+    sizes = [len(part.is_match) for part in parts]
+    weight = np.repeat([1.0, *(part.weight for part in further)], sizes)
     data = _Rows(
         match=np.concatenate([part.is_match for part in parts]),
-        weight=np.concatenate(
-            [
-                _thinned(part, weight)
-                for part, weight in zip(parts, [1.0, *(part.weight for part in further)], strict=True)
-            ]
-        ),
+        weight=weight * np.concatenate([_thinned(part) for part in parts]),
         fold=np.concatenate([of[part.comparison.pairs.query] for part, of in zip(parts, folds, strict=True)]),
     )
     names = feature_names(known)
@@ -121,7 +122,8 @@ def fit_variant(
 
     def second_stage(chance: FloatArray) -> FloatArray:
         cut = zip(parts, np.split(chance, ends), strict=True)
-        return np.vstack([second_matrix(part.comparison, each, second_names) for part, each in cut])
+        columns = [standing(part.comparison, each) for part, each in cut]
+        return np.hstack([first, np.vstack([np.column_stack([part[name] for name in STANDING]) for part in columns])])
 
     predicted = np.zeros(len(data.match))
     for at in range(FOLDS):
@@ -129,39 +131,47 @@ def fit_variant(
         predicted[held] = data.train(second_names, second, SECOND_C, without=at).probability(second[held])
     out_of_fold = np.split(predicted, ends)
     second = second_stage(data.first_pass(names, first))
-    absent = [
-        answer_curve(part.labelled, each, (part.copy_of >= 0) & fit_on[part.copy_of])
-        for part, each in zip(further, out_of_fold[1:], strict=True)
-    ]
     pairs = pair_curve(labelled, out_of_fold[0], fit_on)
     answers = answer_curve(labelled, out_of_fold[0], fit_on)
-    accept = _accept(answers, np.concatenate([curve.thresholds for curve in absent]) if absent else np.empty(0))
+    beside = list(zip(parts, out_of_fold, strict=True))
+    rank = np.concatenate([ranks(part.comparison.pairs.query, each) for part, each in beside])
+    near = (rank <= 2) & (data.fold >= 0)
+    cautious = np.vstack([caution_matrix(part.comparison, each) for part, each in beside])[near]
+    asked = np.repeat([1.0, *(part.asked for part in further)], sizes)[near]
+    caution = _fit(CAUTION, cautious, data.match[near], asked, CAUTION_C)
+    best, unequal = rank[near] == 1, cautious[:, CAUTION.index("unequal")] > 0
+    probability = caution.probability(cautious)
+    accept, accept_equal = (
+        _accept(probability[rows], data.match[near][rows], asked[rows]) for rows in (best & unequal, best & ~unequal)
+    )
     variant = Variant(
         known=tuple(known),
         first=data.train(names, first, FIRST_C),
         second=data.train(second_names, second, SECOND_C),
-        accept=round(accept, 4),
-        review=min(REVIEW_FROM, round(accept, 4)),
+        caution=caution,
+        accept=accept,
+        accept_equal=accept_equal,
+        review=min(REVIEW_FROM, accept, accept_equal),
         pair_threshold=round(pairs.best_threshold, 4),
         answer_threshold=round(answers.best_threshold, 4),
     )
     return Fitted(variant, out_of_fold[0])
 
 
-def _accept(answers: Curve, absent: FloatArray) -> float:
-    """The least probability from which on enough answers are right, where ``absent`` are those to names of nobody."""
-    count = np.arange(1, len(answers.thresholds) + 1)
-    wrong = len(absent) - np.searchsorted(np.sort(absent), answers.thresholds, side="left")
-    enough = answers.thresholds[answers.precision * count / (count + wrong) >= ACCEPTED_PRECISION]
-    return max(float(enough.min()), LEAST_ACCEPTED) if len(enough) else 1.0
+def _accept(probability: FloatArray, right: BoolArray, weight: FloatArray) -> float:
+    """The least probability from which on answers (m,) are precise enough."""
+    values, at = np.unique(np.round(probability, 4), return_inverse=True)
+    hits, asked = np.bincount(at, weights=weight * right), np.bincount(at, weights=weight)
+    share = np.cumsum(hits[::-1])[::-1] / np.cumsum(asked[::-1])[::-1]
+    return max(float(values[share >= ACCEPTED_PRECISION].min(initial=1.0)), LEAST_ACCEPTED)
 
 
-def _thinned(labelled: Labelled, weight: float) -> FloatArray:
+def _thinned(labelled: Labelled) -> FloatArray:
     """Weights of pairs (m,): of wrong ones that nothing speaks for, a few stand for all."""
     columns = labelled.comparison.columns
     dull = (columns["cosine"] < _UNLIKE) & (columns["domain_equal"] == 0) & ~labelled.is_match
     taken = np.arange(len(dull)) % _THINNED == 0
-    return np.asarray(weight * np.where(dull, taken * float(_THINNED), 1.0))
+    return np.where(dull, taken * float(_THINNED), 1.0)
 
 
 def _fit(names: Sequence[str], matrix: FloatArray, match: BoolArray, weight: FloatArray, strength: float) -> Stage:

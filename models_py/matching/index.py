@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_py.errors import ShapeError
-from models_py.matching.names import acronyms_of, compact, core_name, fold, name_key
+from models_py.matching.names import acronyms_of, compact, core_name, fold, name_key, skeleton
 from models_py.matching.ngrams import NgramIndex
 
 IntArray = NDArray[np.int64]
@@ -118,9 +118,10 @@ class MatchIndex:
     stem_entity: NDArray[np.int32]
     by_key: Lookup
     by_core: Lookup
+    by_start: Lookup
+    by_acronym: Lookup
     by_domain: Lookup
     by_stem: Lookup
-    by_acronym: Lookup
 
     @classmethod
     def build(
@@ -177,9 +178,10 @@ class MatchIndex:
             stem_entity=rows,
             by_key=Lookup((key, form) for form, key in enumerate(forms)),
             by_core=Lookup((core_name(key), form) for form, key in enumerate(forms)),
+            by_start=Lookup((start, form) for form, key in enumerate(forms) for start in starts_of(skeleton(key))),
+            by_acronym=Lookup((letters, form) for form, key in enumerate(forms) for letters in acronyms_of(key)),
             by_domain=Lookup((domain, row) for row, domain in addresses),
             by_stem=Lookup(zip(stems, rows.tolist(), strict=True)),
-            by_acronym=Lookup((letters, form) for form, key in enumerate(forms) for letters in acronyms_of(key)),
         )
 
     def __len__(self) -> int:
@@ -192,7 +194,8 @@ class MatchIndex:
     def candidates(self, queries: Queries, keys: Sequence[str], *, threads: int | None = None) -> Candidates:
         """Entities worth a closer look, each once per query, by its closest form.
 
-        From 3-grams, equal key or core name, equal domain, and a domain named like the query or its domain.
+        From 3-grams, equal key or core name, a name that begins with the core name (branches of one company), equal
+        domain, and a domain named like the query or its domain.
         """
         near = self.ngrams.nearest(keys, NEAREST, threads)
         alike = self._alike_stems(queries, keys, threads) if self.domains is not None else None
@@ -203,6 +206,9 @@ class MatchIndex:
             found = {int(form): None for form in near.indices[near.indptr[row] : near.indptr[row + 1]]}
             found |= dict.fromkeys(int(form) for form in self.by_key(key)[:PER_LOOKUP])
             found |= dict.fromkeys(int(form) for form in self.by_core(core_name(key))[:PER_LOOKUP])
+            begun = self.by_start(starts_of(core_name(key))[-1])
+            if len(begun) <= PER_LOOKUP:  # more share a common word, not a company
+                found |= dict.fromkeys(int(form) for form in begun)
             found |= dict.fromkeys(int(form) for form in self.by_acronym(compact(key))[:NEAREST])
             if alike is not None:
                 found |= dict.fromkeys(alike[row])
@@ -237,3 +243,9 @@ class MatchIndex:
 def domain_stem(domain: str) -> str:
     """The label somebody chose: ``acme-tools.com.sg`` → ``acmetools``, spelled as names are compared."""
     return compact(fold(domain.split(".", 1)[0]))
+
+
+def starts_of(name: str) -> tuple[str, ...]:
+    """The first word of a name, and its first two where it has more than one."""
+    words = name.split(" ", 2)
+    return (words[0], " ".join(words[:2])) if len(words) > 1 else (words[0],)

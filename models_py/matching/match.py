@@ -17,7 +17,7 @@ from models_py.matching.competition import best_other, ranks
 from models_py.matching.features import Comparison
 from models_py.matching.index import MatchIndex, Queries
 from models_py.matching.names import name_key
-from models_py.matching.ranker import Known, Ranker, Variant, default_ranker
+from models_py.matching.ranker import Known, Ranker, default_ranker
 
 FloatArray = NDArray[np.float64]
 Path = Literal["domain", "exact_name", "fuzzy", "review", "none"]
@@ -77,7 +77,7 @@ class Matches:
     Attributes:
         entity: row of the best candidate, -1 where there is none worth naming; (q,).
         path: how it was found; ``review``: a guess for a person to judge; (q,).
-        probability: of the best candidate, 0 where there is none; (q,).
+        probability: of the best candidate, as of names half of which are in no registry; 0 where there is none; (q,).
         margin: its lead over the next; (q,).
         why: a sentence for each.
         candidates: the best ten of each query, best first.
@@ -138,13 +138,14 @@ def known_of(queries: Queries, row: int, index: MatchIndex) -> tuple[Known, ...]
 def _decide(queries: Queries, index: MatchIndex, ranker: Ranker, comparison: Comparison) -> Matches:
     query = comparison.pairs.query
     variants = [ranker.variant_for(known_of(queries, row, index)) for row in range(len(queries))]
-    probability = np.zeros(len(query))
+    probability, accepted_from = np.zeros(len(query)), np.ones(len(query))
     for variant in {id(variant): variant for variant in variants}.values():
         mine = np.array([each is variant for each in variants], dtype=np.bool_)[query]
-        probability[mine] = variant.probabilities(comparison)[mine]
+        probability[mine] = variant.cautious(comparison, variant.probabilities(comparison))[mine]
+        accepted_from[mine] = variant.accepted_from(comparison)[mine]
     other, rank = best_other(query, probability), ranks(query, probability)
     starts = np.searchsorted(query, np.arange(len(queries) + 1))
-    found = Matches(
+    answers = Matches(
         entity=np.full(len(queries), NONE, dtype=np.int64),
         path=["none"] * len(queries),
         probability=np.zeros(len(queries)),
@@ -158,7 +159,7 @@ def _decide(queries: Queries, index: MatchIndex, ranker: Ranker, comparison: Com
             continue
         kept = rows[np.argsort(rank[rows])][:CANDIDATES_KEPT]
         best = int(kept[0])
-        found.candidates[row] = [
+        answers.candidates[row] = [
             Candidate(
                 entity=int(comparison.pairs.entity[at]),
                 probability=float(probability[at]),
@@ -167,22 +168,28 @@ def _decide(queries: Queries, index: MatchIndex, ranker: Ranker, comparison: Com
             )
             for at in kept
         ]
-        found.probability[row] = probability[best]
-        found.margin[row] = probability[best] - other[best]
-        found.path[row] = _path(comparison, best, variant, float(probability[best]), float(found.margin[row]))
-        if found.path[row] != "none":
-            found.entity[row] = comparison.pairs.entity[best]
-        found.why[row] = _sentence(index, comparison, best, found.path[row], float(probability[best]), other[best])
-    return found
+        answers.probability[row] = probability[best]
+        answers.margin[row] = probability[best] - other[best]
+        answers.path[row] = _path(
+            comparison,
+            best,
+            variant.review,
+            float(accepted_from[best]),
+            float(probability[best]),
+            float(answers.margin[row]),
+        )
+        if answers.path[row] != "none":
+            answers.entity[row] = comparison.pairs.entity[best]
+        answers.why[row] = _sentence(index, comparison, best, answers.path[row], float(probability[best]), other[best])
+    return answers
 
 
-def _path(comparison: Comparison, row: int, variant: Variant, probability: float, margin: float) -> Path:
-    if probability < variant.review:
+def _path(
+    comparison: Comparison, row: int, review_from: float, accepted_from: float, probability: float, margin: float
+) -> Path:
+    if probability < review_from:
         return "none"
-    # A shared first word alone is never an answer: who named a company may mean one that no registry has.
-    if probability < variant.accept or margin < LEAST_MARGIN or comparison.columns["loosely_named"][row]:
-        return "review"
-    if _has_twin(comparison, row):
+    if probability < accepted_from or margin < LEAST_MARGIN or _has_twin(comparison, row):
         return "review"
     if comparison.columns["domain_equal"][row]:
         return "domain"

@@ -1,9 +1,10 @@
-"""The ranker: two logistic regressions, and what they say in words.
+"""The ranker: logistic regressions, two for which candidate it is and one for whether it is any.
 
 The first weighs what a pair has in common. The second weighs the same again beside how the pair stands among the
 candidates of its query: a good match is less likely with a better one next to it, and more likely if it belongs to
-the same group of companies. Both are fitted in ``fitting``; the coefficients are in ``ranker.json`` with where they
-come from.
+the same group of companies. The third turns their probability, which holds for names that mostly are in the registry,
+into one for a list of which half is not. They are fitted in ``fitting``; the coefficients are in ``ranker.json`` with
+where they come from.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ STANDING = (
     "chance", "lead", "best_other", "share", "standing", "rivals", "other_chances", "is_best", "beside_same_domain",
     "beside_same_core", "chance_beside_same_domain", "chance_beside_same_core",
 )  # fmt: skip
+#: Features of the third: the second stage's probability, and how little else speaks for the answer.
+CAUTION = ("chance", "unequal", "loosely_named", "chance_if_unequal", "chance_if_loosely_named")
 _LEAST = 1e-6
 
 
@@ -64,7 +67,8 @@ class Variant(_Model):
 
     Attributes:
         known: groups of features it uses.
-        accept: from this probability on an answer counts without a person looking.
+        accept: from this probability on an answer whose name and domain are other ones counts without a person looking.
+        accept_equal: the same of an answer with an equal name or an equal domain.
         review: from this probability on a person is asked.
         pair_threshold, answer_threshold: where F1 of pairs and of one answer per query was best on the half it was
             fitted on.
@@ -73,15 +77,25 @@ class Variant(_Model):
     known: tuple[Known, ...]
     first: Stage
     second: Stage
+    caution: Stage
     accept: float = Field(ge=0, le=1)
+    accept_equal: float = Field(ge=0, le=1)
     review: float = Field(ge=0, le=1)
     pair_threshold: float
     answer_threshold: float
 
     def probabilities(self, comparison: Comparison) -> FloatArray:
-        """Probability that each pair is the same company (m,)."""
+        """Probability that each pair is the same company, where most queries are in the registry (m,)."""
         first = self.first.probability(comparison.matrix(self.first.features))
         return self.second.probability(second_matrix(comparison, first, self.second.features))
+
+    def accepted_from(self, comparison: Comparison) -> FloatArray:
+        """The cautious probability from which on each pair's answer is accepted (m,)."""
+        return np.where(_unequal(comparison) > 0, self.accept, self.accept_equal)
+
+    def cautious(self, comparison: Comparison, probability: FloatArray) -> FloatArray:
+        """The same where every other query is in no registry: what a person is told, and answers are accepted by."""
+        return self.caution.probability(caution_matrix(comparison, probability))
 
 
 class Provenance(_Model):
@@ -168,6 +182,19 @@ def standing(comparison: Comparison, first: FloatArray) -> dict[str, FloatArray]
         "chance_beside_same_domain": domain * odds,
         "chance_beside_same_core": core * odds,
     }
+
+
+def caution_matrix(comparison: Comparison, probability: FloatArray) -> FloatArray:
+    """Features of the third regression (m, 5)."""
+    columns, odds = comparison.columns, _logit(probability)
+    unequal = _unequal(comparison)
+    loose = columns["loosely_named"]
+    return np.column_stack([odds, unequal, loose, odds * unequal, odds * loose])
+
+
+def _unequal(comparison: Comparison) -> FloatArray:
+    columns = comparison.columns
+    return np.asarray(1.0 - np.maximum(columns["key_equal"], columns["domain_equal"]))
 
 
 def _rows_by_rank(query: NDArray[np.int64], rank: FloatArray, count: int) -> NDArray[np.int64]:

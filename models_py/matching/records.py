@@ -17,6 +17,7 @@ class Record:
     """One name and what is known with it, prepared for comparing."""
 
     key: str
+    plain: str
     words: frozenset[str]
     core: str
     dense: str
@@ -34,10 +35,11 @@ def record_of(
     name: str, key: str, domains: str | None, city: str | None, country: str | None, year: int | None
 ) -> Record:
     """Prepare a name and what is known with it; ``key`` is its name key, several domains are separated by a space."""
-    addresses = frozenset((domains or "").split())
+    addresses, plain = frozenset((domains or "").split()), skeleton(key)
     return Record(
         key=key,
-        words=frozenset(skeleton(key).split()),
+        plain=plain,
+        words=frozenset(plain.split()),
         core=core_name(key),
         dense=compact(key),
         forms=legal_forms(name),
