@@ -205,7 +205,7 @@ def alone(connection: psycopg.Connection, frame: pl.DataFrame, *, by_copy: bool)
     with connection.transaction(), connection.cursor() as cursor:
         bulk.create_staging(cursor, "staged", TARGET)
         if by_copy:
-            bulk.copy_rows(cursor, "staged", TARGET, frame.iter_rows())
+            bulk.copy_frame(cursor, "staged", TARGET, frame)
         else:
             marks = ", ".join(["%s"] * len(TARGET))
             cursor.executemany(f"insert into staged values ({marks})".encode(), frame.iter_rows())
@@ -226,7 +226,7 @@ def upsert(connection: psycopg.Connection, frame: pl.DataFrame, *, by_copy: bool
         with connection.transaction(), connection.cursor() as cursor:
             if by_copy:
                 bulk.create_staging(cursor, "staged", TARGET)
-                bulk.copy_rows(cursor, "staged", TARGET, frame.iter_rows())
+                bulk.copy_frame(cursor, "staged", TARGET, frame)
                 columns = {name: f"staged.{name}" for name in TARGET}
                 key = ("tenant_id", "source_id")
                 bulk.upsert(cursor, "raw.benchmark", key=key, columns=columns, source="staged", load_id=1)

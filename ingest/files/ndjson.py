@@ -5,7 +5,6 @@ A key that a line does not have is empty there. Whatever is no text comes as its
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -65,7 +64,7 @@ def survey_ndjson(name: str, path: Path, wanted: Collection[str]) -> NdjsonFile:
     rows = 0
     for block in _blocks(name, path):
         if block.first == 1:
-            header = _keys(name, block.content)
+            header = _keys(name, block)
             missing = set(wanted) - set(header)
         found = {key for key in missing if any(spelt in block.content for spelt in _spellings(key))}
         header.update(dict.fromkeys(sorted(found)))
@@ -84,20 +83,19 @@ class _Block(NamedTuple):
 
 def _blocks(name: str, path: Path) -> Iterator[_Block]:
     first = 1
-    rest = b""
     with path.open("rb") as content:
         while read := content.read(_BLOCK):
-            end = read.rfind(b"\n") + 1
-            if end:
-                block = _block(first, rest + read[:end])
-                yield block
-                first += len(block.ends)
-                rest = b""
-            rest += read[end:]
-            if len(rest) > LONGEST_RECORD:
-                raise IngestError(f"{name}: line {first} is longer than {LONGEST_RECORD // 2**20} MB.")
-    if rest:
-        yield _block(first, rest + b"\n")
+            if not read.endswith(b"\n"):
+                rest = content.readline(LONGEST_RECORD)
+                if not rest.endswith(b"\n"):
+                    if len(rest) == LONGEST_RECORD:
+                        line = first + read.count(b"\n")
+                        raise IngestError(f"{name}: line {line} is longer than {LONGEST_RECORD // 2**20} MB.")
+                    rest += b"\n"  # the last line of a file may lack it
+                read += rest
+            block = _block(first, read)
+            yield block
+            first += len(block.ends)
 
 
 def _block(first: int, content: bytes) -> _Block:
@@ -121,9 +119,10 @@ def _count(block: _Block) -> int:
     return sum(1 for line in block.content.split(b"\n") if line.strip())
 
 
-def _keys(name: str, block: bytes) -> dict[str, None]:
+def _keys(name: str, block: _Block) -> dict[str, None]:
     """The keys of the first lines, in their order."""
-    lines = list(itertools.islice(filter(bytes.strip, block.split(b"\n")), _LINES_FOR_HEADER))
+    head = next(_parts(block, _LINES_FOR_HEADER)).content
+    lines = [line for line in head.split(b"\n") if line.strip()]
     objects = [json.loads(line) for line in lines if _complaint(line) is None]
     if not objects and lines:
         reason = _complaint(lines[0])

@@ -120,15 +120,14 @@ class Loader:
         parsed, left_out, leads = leave_out(parsed, self.entity, self.suppressions)
         self.counts.suppressed += left_out
         self.suppressions.add_leads(self.cursor.connection, leads)
-        good = parsed.good.rename({ROW: "row_number"}).select(*self._staged)
-        bulk.copy_rows(self.cursor, "staged", self._staged, good.iter_rows())
-        bad = parsed.bad.rename({ROW: "row_number"}).select(*_BAD)
+        bulk.copy_frame(self.cursor, "staged", self._staged, parsed.good.rename({ROW: "row_number"}))
+        bad = parsed.bad.rename({ROW: "row_number"})
         bad = bad.with_columns(pl.col("reason", "content").str.replace_all("\x00", "\\0", literal=True))
-        bulk.copy_rows(self.cursor, "refused", _BAD, bad.iter_rows())
+        bulk.copy_frame(self.cursor, "refused", _BAD, bad)
 
     def stage_marks(self, marks: pl.DataFrame) -> None:
         """Copy the watermarks (``mark``) of a batch's rows."""
-        bulk.copy_rows(self.cursor, "marks", _MARKS, marks.iter_rows())
+        bulk.copy_frame(self.cursor, "marks", _MARKS, marks)
 
     def highest_mark(self) -> int | None:
         """The highest watermark of all rows."""

@@ -149,7 +149,7 @@ class RegistryLoader:
     def mark_gone(self, numbers: pl.Series, *, now: dt.datetime) -> None:
         """Say of entities that their registry no longer has them: gone since now, and not live."""
         bulk.create_staging(self.cursor, "gone", {"registration_number": "text"})
-        bulk.copy_rows(self.cursor, "gone", {"registration_number": "text"}, ((number,) for number in numbers))
+        bulk.copy_frame(self.cursor, "gone", {"registration_number": "text"}, numbers.to_frame())
         self.cursor.execute(
             "update raw.registry_entities as existing set gone_at = %s, is_live = false from gone"
             " where existing.registry = %s and existing.registration_number = gone.registration_number",
@@ -235,7 +235,8 @@ class RegistryLoader:
             keys_of(rows["name"]),
             keys_of_lists(rows["former_names"]),
         )
-        _copy_into(self.cursor, table, full.select(*_WRITTEN))
+        # A staging table, or the target itself where every row is new.
+        bulk.copy_frame(self.cursor, table, _WRITTEN, full)
 
 
 def _contradicting(rows: pl.DataFrame, file: str) -> pl.DataFrame:
@@ -254,11 +255,3 @@ def _contradicting(rows: pl.DataFrame, file: str) -> pl.DataFrame:
         ).alias("reason"),
         encoded.alias("content"),
     )
-
-
-def _copy_into(cursor: psycopg.Cursor, table: str, rows: pl.DataFrame) -> None:
-    """Binary COPY into a staging table, or into the target itself where every row is new."""
-    with cursor.copy(f"copy {table} ({', '.join(_WRITTEN)}) from stdin (format binary)".encode()) as copy:
-        copy.set_types(list(_WRITTEN.values()))
-        for row in rows.iter_rows():
-            copy.write_row(row)

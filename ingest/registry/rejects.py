@@ -42,7 +42,7 @@ class Rejects:
             pl.col(ROW).alias("row_number"),
             *(pl.col(name).str.replace_all("\x00", "\\0", literal=True) for name in texts),
         )
-        bulk.copy_rows(self.cursor, "refused", _REFUSED, rows.iter_rows())
+        bulk.copy_frame(self.cursor, "refused", _REFUSED, rows)
 
     def keys(self) -> list[str]:
         """The different record keys that were rejected."""
