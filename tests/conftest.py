@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import uuid
@@ -16,6 +17,7 @@ from psycopg import sql
 
 from tests import place  # noqa: F401 (before anything of ours is imported)
 from tests.loop import Rows
+from warehouse import logs
 from warehouse.connection import Warehouse
 from warehouse.server import SUPERUSER, EmbeddedServer
 from warehouse.settings import PROJECT_ROOT, Settings
@@ -33,6 +35,14 @@ hypothesis.settings.load_profile("project")
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
     """Bytes by their length: packed ones differ from process to process, and parallel ones must agree on names."""
     return f"{len(val)} bytes" if isinstance(val, bytes) else None
+
+
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    """Lines of our rooms too, which ``logs.configure`` keeps from the root."""
+    for room in logs.ROOMS:
+        monkeypatch.setattr(logging.getLogger(room), "propagate", True)
+    return caplog
 
 
 @pytest.fixture(scope="session")

@@ -71,7 +71,8 @@ def span(log: logging.Logger, what: str, **fields: Any) -> Iterator[dict[str, An
 def configure(settings: Settings) -> None:
     """Write the lines of our rooms to ``ICP_LOG_FILE``, else to standard error, as the settings say.
 
-    Calling it again changes the settings. Other libraries' warnings go where Python puts them.
+    Calling it again changes the settings. Other libraries' warnings go where Python puts them, but ours stay here:
+    a library that logs to the root gives it a handler that would print our tracebacks, and the rows they quote.
 
     Raises:
         WarehouseError: the file cannot be written.
@@ -95,6 +96,7 @@ def configure(settings: Settings) -> None:
             old.close()
         # At the front: Dagster's handler rewrites the message it sees.
         logger.handlers.insert(0, handler)
+        logger.propagate = False
         logger.setLevel(min(handler.level, logging.INFO))  # Dagster's log shows INFO whatever the file gets
 
 

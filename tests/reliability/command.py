@@ -6,7 +6,6 @@ Does not belong here: whom to shoot, and when (``kills``).
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 import sys
@@ -39,8 +38,6 @@ def _run(arguments: list[str], environment: dict[str, str], log: str) -> None:
     with Path(log).open("wb") as out:
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)
-    # Else the first library that logs by the root logger would have our own log lines printed among the sentences.
-    logging.root.addHandler(logging.NullHandler())
     sys.argv = ["icp", *arguments]
     try:
         icp.main.main()

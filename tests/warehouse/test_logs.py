@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 import logging
 import os
@@ -80,6 +81,16 @@ def test_an_error_is_told_without_the_row_that_it_quotes(lines: Any, connection:
     assert failed[3]["cause"]["type"] == "builtins.ValueError"
     assert any("test_logs.py" in place for place in failed[0]["at"])
     assert not any(name in json.dumps(lines()).lower() for name in ("jane", "doe", "@"))
+
+
+def test_a_handler_of_the_root_gets_no_line_of_ours(lines: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = io.StringIO()
+    monkeypatch.setattr(logging.root, "handlers", [logging.StreamHandler(heard)])
+    logging.warning("of a library")
+    with pytest.raises(ValueError), logs.span(log, "load"):
+        raise ValueError("what a row says")
+    assert heard.getvalue() == "of a library\n"
+    assert [line["message"] for line in lines()] == ["load started", "load failed"]
 
 
 def test_addresses_and_passwords_are_taken_out_of_messages(lines: Any) -> None:
