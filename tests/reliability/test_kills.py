@@ -34,9 +34,10 @@ SHOTS_IN_A_RUN = 6
 RUN = "run everything --as-of 2026-06-30"
 # Of a whole run, in their order; as often as shots shall fall there.
 STEPS = (
-    *("load_outcomes", "process_intake", "raw__registry_entities", "match_seeds", "match_seeds", "crawl_sites"),
-    *("crawl_sites", "dbt_stage_1", "dbt_stage_1", "dbt_stage_1", "dbt_stage_1", "learn_suggestions", "learn_weights"),
-    *("learn_weights", "dbt_stage_2", "dbt_stage_2", "learn_who", "raw__warehouse_score_snapshots"),
+    *("load_outcomes", "process_intake", "raw__registry_entities", "match_seeds", "match_seeds", "match_seeds"),
+    *("crawl_sites", "dbt_stage_1", "dbt_stage_1", "dbt_stage_1", "learn_suggestions", "learn_suggestions"),
+    *("learn_weights", "learn_weights", "learn_weights", "dbt_stage_2", "dbt_stage_2", "learn_who", "learn_who"),
+    "raw__warehouse_score_snapshots",
 )
 # A publication takes milliseconds; so that shots fall into it, every statement that writes learned tables takes longer.
 SLOWLY = """
