@@ -170,7 +170,7 @@ def scene(ground: Ground, folder: Path) -> Iterator[dict[str, tuple[int, Aim]]]:
             "crawl": (3, undisturbed(ground, "first", "crawl")),
             "rollback": (2, rollback),
             "accept": (1, undisturbed(ground, "ran", "suggestions accept seeds-001 1 2 --by test")),
-            "rescore": (1, undisturbed(ground, "rolled", "run rescore --as-of 2026-06-30", STEPS[-4:-2])),
+            "rescore": (1, undisturbed(ground, "rolled", "run rescore --as-of 2026-06-30", ("dbt_stage_2",))),
             "run": (1, run),
         }
 
