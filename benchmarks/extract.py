@@ -23,6 +23,7 @@ from tests.ingest.extract.labelled import (
     Labelled,
     find,
     is_held_out,
+    labelled_with,
     measure,
     official_vocabulary,
     own_pages,
@@ -49,6 +50,8 @@ KINDS = {
     "html_pages": "real pages",
     "company_sites": "real company sites",
     "yc_companies": "real texts",
+    "yc_statements": "real texts, head-counts and prices alone",
+    "yc_unseen": "the same, labelled last",
 }
 NOTES = """
 Rule of the split: a page is held out if the last digit of the SHA-256 of its name is 0 to 7, except the own pages of
@@ -59,6 +62,13 @@ ten errors that it showed were mended by general rules (headings under headings,
 inside other words, "customers like …", a host that serves two products of one vendor, words such as "robotics" that
 name a topic and not a trade, numbers within posts). Precision on wholly unseen pages lies between those figures and the
 table.
+
+Head-counts and prices are rare in the other sets, so texts that speak of people or money were labelled with these two
+alone, most of them about somebody else's: 209, and later 136 with other words. First look at the held-out half of
+the 209: head-counts 8 of 12 right, 8 of 15 found; prices 2 of 4 right, 2 of 7 found. The rules were then made anew,
+with the errors of both halves in view, so that the table is kind. On the 136, labelled before the new rules ran on
+them: head-counts 2 of 2 right, 2 of 4 found; prices 4 of 4 right, 4 of 5 found. One label was corrected after the
+first look (a price in rupees, which the labeller had overlooked).
 
 Own pages are short and made for the purpose, a quarter of them with forms of addresses, numbers and job lists as sites
 of many countries write them; by the same hands as the rules, so recall on them is kind. Real pages are articles and
@@ -111,9 +121,8 @@ def _table(cases: Sequence[Found]) -> list[str]:
         score = measure(cases, signal)
         found, stated = score.right + len(score.wrong), score.right + len(score.missed)
         precision, recall = _share(score.right, found), _share(score.right, stated)
-        lines.append(
-            f"| {NAMES[signal]} | {len(cases)} | {stated} | {found} | {score.right} | {precision} | {recall} |"
-        )
+        cells = (NAMES[signal], len(labelled_with(cases, signal)), stated, found, score.right, precision, recall)
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return lines
 
 

@@ -34,13 +34,17 @@ _SPELT = {
         start=2,
     )
 } | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "a hundred": 100}
-_NUMBER = r"(\d{1,3}(?:,\d{3})+|\d{1,6}|" + "|".join(_SPELT) + r")\b\+?"
+_NUMBER = r"(\d{1,3}(?:,\d{3})+|\d{1,6}|" + "|".join(_SPELT) + r")\b(?P<more>\+?)"
 _STAFF = (
     r"(?:full[- ]time |dedicated |experienced |skilled |passionate |talented |in-house |professional )?"
     r"(?:employees|staff|staff members|team members|people|professionals|specialists|engineers|consultants|experts"
     r"|colleagues|associates|crew|workers|teammates|designers|developers)"
 )
-_ABOUT = r"(?:about|around|over|more than|nearly|almost|some|approximately|just|now|under|up to)?\s*"
+_ABOUT = (
+    r"(?:about|around|over|more than|nearly|almost|some|approximately|just|now|only|under|fewer than|less than|up to"
+    r"|[~<])?\s*"
+)
+_MORE_THAN = re.compile(r"\b(?:over|more than)\s*$", re.I)
 _NOT_STAFF = (
     r"(?:customers|users|members|partners|suppliers|dealers|investors|visitors|vendors|distributors|subscribers"
     r"|followers|merchants"
@@ -54,6 +58,13 @@ _NOT_STAFF = (
 _HEADCOUNT = (
     (re.compile(rf"\b(?:team|crew|staff|workforce|practice|firm) of {_ABOUT}{_NUMBER}", re.I), 0.8),
     (re.compile(rf"\b(?:a|our|an)\s+{_NUMBER}[- ](?:strong|person|people|man|member)\b", re.I), 0.8),
+    (re.compile(rf"(?<![\w$€£-]){_NUMBER}[- ]person (?:team|company|startup|studio|agency|firm)\b", re.I), 0.8),
+    (
+        re.compile(
+            rf"\b(?:team|company|startup|staff) (?:is|has) {_ABOUT}{_NUMBER}\s+(?:people|employees|strong)", re.I
+        ),
+        0.8,
+    ),
     (re.compile(rf"\b(?:employs?|employing|headcount of|grown to|grew to)\s+{_ABOUT}{_NUMBER}", re.I), 0.8),
     (re.compile(rf"\b(?:we(?:'re|’re| are| have)(?: now)?|our)\s+{_ABOUT}{_NUMBER}\s+{_STAFF}", re.I), 0.8),
     (re.compile(rf"\b(?:now|are|we're|we’re)\s+{_NUMBER}[- ]strong\b", re.I), 0.75),
@@ -64,7 +75,9 @@ _HEADCOUNT = (
     ),
     (
         re.compile(
-            rf"(?<![\w$€£-]){_NUMBER}\s+(?:employees|staff members|staff|team members|teammates|colleagues)\b", re.I
+            rf"(?<![\w$€£/-]){_NUMBER}\s+(?:full[- ]time )?(?:employees|staff members|staff|team members|teammates"
+            r"|colleagues)\b",
+            re.I,
         ),
         0.7,
     ),
@@ -79,11 +92,11 @@ _RANGE = re.compile(
 )
 _SIZE_LABEL = re.compile(r"\b(?:company size|employees|headcount|number of employees|team size)\s*[:–-]\s*$", re.I)
 _OTHERS = re.compile(
-    r"\b(?:compan(?:y|ies) (?:with|of)|business(?:es)? (?:with|of)|organi[sz]ations? (?:with|of)|teams of|firms?"
-    r" (?:with|of)"
-    r"|employers (?:with|of)|customers|clients|for (?:companies|businesses|teams|firms)|up to|if you have|asked"
-    r"|surveyed"
-    r"|survey|per|trained|placed|university|researchers|reporting to|you will lead|lead a|manage a|headed|their|its"
+    r"\b(?:(?<!we are )(?<!is )an? (?:company|business|organi[sz]ation|firm) (?:with|of)|teams of"
+    r"|(?!(?:this|is|was|has|consists|us)\b)[a-z]+s (?:with|of)|founded by|scaled|scaling|search(?:ing)? for"
+    r"|(?:his|her|last|previous|former|prior|another) (?:company|startup|employer|job|role)"
+    r"|customers|clients|for (?:companies|businesses|teams|firms)|up to|if you have|asked|surveyed|survey|per|trained"
+    r"|placed|university|researchers|reporting to|you will lead|lead a|manage a|headed|their|its"
     r" \d)\b",
     re.I,
 )
@@ -237,7 +250,8 @@ def _stated_counts(line: Line, page_type: str) -> Iterator[tuple[tuple[int, int 
                 text[match.end() :],
             ):
                 continue
-            yield (number, None), excerpt(text, match.start(), match.end()), confidence
+            more = match["more"] or _MORE_THAN.search(text[: match.start(1)])
+            yield (number + bool(more), None), excerpt(text, match.start(), match.end()), confidence
             return
 
 

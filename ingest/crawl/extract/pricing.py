@@ -19,13 +19,17 @@ _PER = (
     r"(?:\s*(?:/|per|a|each)\s*(?:active\s+)?(?:user|seat|employee|agent|member|person|pax|month|mo|year|yr|annum"
     r"|week|day"
     r"|hour|hr|order|parcel|shipment|transaction|page|word|site|location|outlet|session|lesson|class|visit|night"
-    r"|ticket|box|dozen|piece|pc|set|pack|bottle|kg|unit|item|room|trip|credit|minute|call)\b\.?)"
+    r"|ticket|box|dozen|piece|pc|set|pack|bottle|kg|unit|item|room|trip|credit|minute|min|call)\b\.?)"
 )
 _PRICE = re.compile(
-    rf"(?:\b(?:prices? |packages? |plans? )?(from|starting (?:at|from)|starts? (?:at|from)"
-    rf"|only)\s+)?({_MONEY})({_PER}{{0,3}})",
+    rf"(?:\b(?:(?P<from>from|start(?:s|ing)? (?:at|from|with)|as little as)(?: an?| only| just)?"
+    rf"|(?P<only>only)|(?P<charged>for|at|costs?|pays? us|charges?(?: [a-z]+)?|subscription (?:of|at)))\s+)?"
+    rf"(?P<money>{_MONEY})(?!\d|\s*(?:[KMB]|bn|mm|[mb]illion)\b)(?P<per>{_PER}{{0,3}})"
+    r"(?P<subscribed> subscription(?: price)?\b)?",
     re.I,
 )
+_RECURRING = re.compile(r"\b(?:user|seat|month|mo|year|yr|week|day|hour|hr|minute|min)\b", re.I)
+_END_OF_SENTENCE = re.compile(r"[.!?]\s")
 _QUOTE = re.compile(
     r"\b(?:contact (?:us|sales) for (?:a |an )?(?:quote|pricing|prices?)|custom (?:pricing|quote|plan)|get a (?:free"
     r" )?quote"
@@ -37,7 +41,8 @@ _FREEMIUM = re.compile(r"\bfree (?:plan|forever|tier)\b", re.I)
 _NOT_A_PRICE = re.compile(
     r"\b(?:salary|wages?|allowance|grant|payouts?|funding|raised|revenue|saved|savings?|savings of|fine|penalt"
     r"|deposit of|subsid"
-    r"|prize|donat|worth|million|billion|levy|earn|bonus|income|voucher)\w*",
+    r"|prize|donat|worth|million|billion|levy|earn|bonus|income|voucher|los(?:e|es|ing)\b|tuition|grow|grew|scal(?:e|ed|ing)\b"
+    r"|ARR\b|MRR\b|GMV\b)\w*",
     re.I,
 )
 
@@ -60,9 +65,7 @@ def find_pricing(documents: Sequence[Document]) -> list[EvidenceItem]:
             if len(items) - before >= MOST_PER_PAGE or line.kind == "image":
                 continue
             for match in _PRICE.finditer(line.text[:2_000]) if _CURRENCY.search(line.text) else ():
-                if _NOT_A_PRICE.search(line.text) or not (match[3] or (match[1] and not line.quoted)):
-                    continue
-                if not (on_pricing or match[1]):
+                if _NOT_A_PRICE.search(_sentence(line.text, match)) or not _is_price(match, on_pricing, line.quoted):
                     continue
                 hint = _normalised(match)
                 items.append(
@@ -80,12 +83,32 @@ def find_pricing(documents: Sequence[Document]) -> list[EvidenceItem]:
     return items
 
 
+def _is_price(match: re.Match[str], on_pricing: bool, quoted: bool) -> bool:
+    """On a page about prices a unit or a lead is enough; elsewhere a sum per month may be anybody's."""
+    led = match["from"] or match["only"]
+    if on_pricing:
+        return bool(match["per"] or (led and not quoted))
+    if led:
+        return bool(match["per"] or not quoted)
+    return bool((match["charged"] or match["subscribed"]) and not quoted and _RECURRING.search(match["per"]))
+
+
+def _sentence(text: str, match: re.Match[str]) -> str:
+    before = [end.end() for end in _END_OF_SENTENCE.finditer(text, 0, match.start())]
+    after = _END_OF_SENTENCE.search(text, match.end())
+    return text[before[-1] if before else 0 : after.start() if after else len(text)]
+
+
 def _normalised(match: re.Match[str]) -> str:
-    lead = "from " if match[1] and match[1].lower() != "only" else ""
-    unit = re.sub(r"\s*/\s*", " per ", match[3])
+    lead = "from " if match["from"] else ""
+    unit = re.sub(r"\s*/\s*", " per ", match["per"])
     unit = re.sub(r"\s+(?:a|each)\s+", " per ", unit)
-    unit = re.sub(r"\bmo\b\.?", "month", re.sub(r"\byr\b\.?", "year", re.sub(r"\bhr\b\.?", "hour", unit)))
-    return " ".join(f"{lead}{match[2]}{unit}".split()).strip(" .")
+    unit = re.sub(
+        r"\bmin\b\.?",
+        "minute",
+        re.sub(r"\bmo\b\.?", "month", re.sub(r"\byr\b\.?", "year", re.sub(r"\bhr\b\.?", "hour", unit))),
+    )
+    return " ".join(f"{lead}{match['money']}{unit}".split()).strip(" .")
 
 
 def _item(hint: str, url: str, snippet: str, confidence: float) -> EvidenceItem:

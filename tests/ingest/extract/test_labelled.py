@@ -54,7 +54,8 @@ def test_extractor_reaches_its_floor(cases: list[Found], signal: str) -> None:
 
 def test_precision_holds_on_pages_that_the_rules_were_not_tuned_on(cases: list[Found]) -> None:
     held_out = [case for case in cases if is_held_out(case.name)]
-    assert 50 <= len(held_out) <= len(cases) / 2
+    whole = [case for case in held_out if "only" not in case.label]
+    assert 50 <= len(whole) <= len(cases) / 2
     scores = [measure(held_out, signal) for signal in (*SIGNALS, *PROFILE)]
     right, wrong = sum(score.right for score in scores), [line for score in scores for line in score.wrong]
     missed = sum(len(score.missed) for score in scores)
