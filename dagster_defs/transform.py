@@ -1,10 +1,12 @@
 """dbt: stage 1 (what was loaded → marts) before learning, stage 2 (what was learned → scores) after it."""
 
+from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DbtCliResource, dbt_assets
+from dagster_dbt import DbtCliInvocation, DbtCliResource, dbt_assets
 from pydantic import Field
 
 from dagster_defs.metadata import table_metadata
@@ -62,12 +64,28 @@ def _build(
         before = newest_version(connection)
         # A fixed folder per stage: one of its own for every run would fill the disk.
         target = TARGET / context.op_execution_context.op.name
-        for event in dbt.cli(arguments, context=context, target_path=target).stream():
-            if isinstance(event, dg.Output):
-                key = context.asset_key_for_output(event.output_name)
-                schema, table = key.path
-                metadata = table_metadata(connection, schema, table)
-                if schema == "marts":
-                    metadata["tenants_rebuilt"] = changed_since(connection, f"{schema}.{table}", before)
-                context.add_asset_metadata(metadata, asset_key=key)
-            yield event
+        invocation = dbt.cli(arguments, context=context, target_path=target)
+        events = iter(invocation.stream())
+        try:
+            for event in events:
+                if isinstance(event, dg.Output):
+                    key = context.asset_key_for_output(event.output_name)
+                    schema, table = key.path
+                    metadata = table_metadata(connection, schema, table)
+                    if schema == "marts":
+                        metadata["tenants_rebuilt"] = changed_since(connection, f"{schema}.{table}", before)
+                    context.add_asset_metadata(metadata, asset_key=key)
+                yield event
+        finally:
+            _end(invocation, events)
+
+
+def _end(invocation: DbtCliInvocation, events: Iterator[Any]) -> None:
+    """Let dbt end, and read to the end what it said, when the run cannot go on beside it.
+
+    dagster-dbt's reader answers being closed with one more line, of which Python complains on standard error.
+    """
+    if invocation.process.poll() is None:
+        invocation.process.kill()
+    with suppress(Exception):
+        deque(events, maxlen=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import gc
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import psycopg
 import pytest
 from psycopg import conninfo, sql
 
+from dagster_defs import transform
 from dagster_defs.runs import RunReport
 from ingest.simulation.spec import World
 from ingest.simulation.worlds import demo_world, world
@@ -267,6 +269,21 @@ def test_an_unknown_job_is_answered_with_the_known_ones(warehouse: Warehouse) ->
 def test_an_unknown_tenant_or_date_fails_with_a_sentence(warehouse: Warehouse, first_run: RunReport) -> None:
     assert "There is no tenant 'nobody'" in (run(warehouse, tenants=["nobody"]).failure or "")
     assert "takes a date such as" in (run(warehouse, as_of="yesterday").failure or "")
+
+
+def test_a_run_that_breaks_off_beside_dbt_ends_dbt_and_says_why_alone(
+    warehouse: Warehouse, first_run: RunReport, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def lost(*_: object) -> None:
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transform, "table_metadata", lost)
+        report = run(warehouse, "rescore", as_of=AS_OF)
+    assert not report.success and "server closed the connection" in str(report.failure)
+    gc.collect()
+    assert "GeneratorExit" not in capfd.readouterr().err
+    assert run(warehouse, "rescore", as_of=AS_OF).success
 
 
 def test_a_run_that_a_killed_process_left_started_is_closed(warehouse: Warehouse, first_run: RunReport) -> None:
