@@ -168,7 +168,7 @@ def _replace_lookalikes(cursor: psycopg.Cursor, sets: Sequence[NewSet]) -> set[i
     bulk.create_staging(cursor, "new_lookalikes", _LOOKALIKE_COLUMNS)
     bulk.copy_rows(cursor, "new_lookalikes", _LOOKALIKE_COLUMNS, _lookalike_rows(sets))
     moved = cursor.execute(
-        "delete from learned.lookalike_companies as known where known.tenant_id = any(%(tenants)s)"
+        "delete from learned.lookalikes as known where known.tenant_id = any(%(tenants)s)"
         " and not exists (select from new_lookalikes as new where new.tenant_id = known.tenant_id"
         " and new.suggestion_id = known.suggestion_id and new.rank = known.rank)"
         " and not (known.suggestion_id <> all(%(made)s) and exists ("
@@ -182,7 +182,7 @@ def _replace_lookalikes(cursor: psycopg.Cursor, sets: Sequence[NewSet]) -> set[i
     ).fetchall()
     own = [name.strip() for name in values.split(",")]
     moved += cursor.execute(
-        f"insert into learned.lookalike_companies as known ({names}) select {names} from new_lookalikes"
+        f"insert into learned.lookalikes as known ({names}) select {names} from new_lookalikes"
         " on conflict (tenant_id, suggestion_id, rank) do update set"
         f" {', '.join(f'{name} = excluded.{name}' for name in own)}, computed_at = clock_timestamp()"
         f" where row({', '.join(f'known.{name}' for name in own)})"

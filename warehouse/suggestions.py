@@ -226,7 +226,7 @@ def evidence_of(connection: psycopg.Connection, tenant_id: int, evidence_ids: Se
 
 
 def lookalikes_of(connection: psycopg.Connection, tenant_id: int, suggestion_id: str) -> list[dict[str, Any]]:
-    """Companies like the customers of a suggestion, best first."""
+    """Companies like the customers of a suggestion, best first; snippets are masked for viewers."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             "select rank, entity_id, company_id, name, registration_number, website_domain, score, why, snippet"

@@ -536,6 +536,7 @@ def test_a_viewer_reads_cards_with_masked_snippets_and_decides_nothing(
     assert len(seen) == made.evidence_count
     assert {fact["snippet"] for fact in seen} <= {"(masked)", None} and any(fact["snippet"] for fact in seen)
     assert any("every day" in (fact["snippet"] or "") for fact in suggestions.evidence_of(ops, acme, made.evidence_ids))
+    assert {like["snippet"] for like in suggestions.lookalikes_of(viewer, acme, made.suggestion_id)} == {"(masked)"}
     with pytest.raises(WarehouseError, match="Only icp_ops of this tenant"):
         suggestions.accept(viewer, tenant_id=acme, suggestion_ids=[made.suggestion_id], actor="vic")
 

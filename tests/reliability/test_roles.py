@@ -34,7 +34,7 @@ MATRIX = {
     "r r r r": "learned.current_weights learned.tenants",
     "- ra - -": "raw.icp_intake_inbox",
     "- - - -": """
-        access.alembic_version access.tenant_logins
+        access.alembic_version access.tenant_logins learned.lookalikes
         raw.activities raw.activity_kinds raw.companies raw.company_enrichment_runs raw.company_signals raw.contacts
         raw.crawl_pages raw.crawl_runs raw.customer_seeds raw.icp_evidence raw.icp_flow raw.icp_intake_responses
         raw.industry_code_links raw.industry_codes raw.lead_score_snapshots raw.lead_sources raw.lead_status_events

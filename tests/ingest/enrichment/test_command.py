@@ -64,7 +64,7 @@ def suggest(connection: psycopg.Connection, tenant_id: int, suggestion: str, *na
         ).fetchone()
         assert row is not None
         connection.execute(
-            "insert into learned.lookalike_companies (tenant_id, suggestion_id, rank, entity_id, name,"
+            "insert into learned.lookalikes (tenant_id, suggestion_id, rank, entity_id, name,"
             " registration_number, score, why) values (%s, %s, %s, %s, %s, %s, 0.9, 'same industry')",
             (tenant_id, suggestion, rank, row[0], f"{name} PTE. LTD.", f"R-{name}"),
         )
@@ -209,8 +209,7 @@ def test_lookalikes_are_rows_once_and_the_registrys_website_is_not_believed(
     suggest(connection, tenant_id, "s5", "WILLOWANVIL", "BASALTKILN")
     suggest(connection, tenant_id, "s6", "WILLOWANVIL")
     connection.execute(
-        "update learned.lookalike_companies set website_domain = lower(split_part(name, ' ', 1)) || '.sg'"
-        " where tenant_id = %s",
+        "update learned.lookalikes set website_domain = lower(split_part(name, ' ', 1)) || '.sg' where tenant_id = %s",
         (tenant_id,),
     )
     first = ensure_lookalikes(connection, tenant_id=tenant_id)
