@@ -175,13 +175,15 @@ def accept(
 
     Args:
         overrides: laid over the payload of every rule: name, ssic_codes, exclude_ssic_codes, integrations, champions,
-            exclusions, headcount_min, headcount_max, countries.
+            exclusions, headcount_min, headcount_max, countries. An excluded code takes those below it along.
 
     Raises:
         WarehouseError: the login may not decide for the tenant, there is no such suggestion, an override is no field
-            of a rule, or two suggestions would get the same name.
+            of a rule or no value for it, a rule's smallest company would be larger than its largest, or two
+            suggestions would get the same name.
     """
-    _check_overrides(overrides or {}, suggestion_ids)
+    if overrides and "name" in overrides and len(suggestion_ids) > 1:
+        raise WarehouseError("Rules need names of their own: give a name to one suggestion at a time.")
     with _sentences(), connection.transaction():
         rules = []
         for suggestion_id in suggestion_ids:
@@ -233,17 +235,6 @@ def lookalikes_of(connection: psycopg.Connection, tenant_id: int, suggestion_id:
             " from learned.lookalike_companies where tenant_id = %s and suggestion_id = %s order by rank",
             (tenant_id, suggestion_id),
         ).fetchall()
-
-
-def _check_overrides(overrides: Mapping[str, Any], suggestion_ids: Sequence[str]) -> None:
-    low, high = overrides.get("headcount_min"), overrides.get("headcount_max")
-    for name, value in (("headcount_min", low), ("headcount_max", high)):
-        if value is not None and (not isinstance(value, int) or value < 0):
-            raise WarehouseError(f"{name} must be a whole number, 0 or more; got {value!r}.")
-    if low is not None and high is not None and low > high:
-        raise WarehouseError(f"headcount_min ({low}) is above headcount_max ({high}).")
-    if "name" in overrides and len(suggestion_ids) > 1:
-        raise WarehouseError("Rules need names of their own: give a name to one suggestion at a time.")
 
 
 @contextmanager

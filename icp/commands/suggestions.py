@@ -97,7 +97,10 @@ def accept(
     suggestion: Annotated[list[str], WANTED],
     headcount_min: Annotated[int | None, typer.Option(min=0, help="Smallest company.")] = None,
     headcount_max: Annotated[int | None, typer.Option(min=0, help="Largest company.")] = None,
-    exclude_ssic: Annotated[list[str] | None, typer.Option(help="Industry code to leave out; repeatable.")] = None,
+    exclude_ssic: Annotated[
+        list[str] | None,
+        typer.Option(help="Industry code to leave out, with those below it (47: all retail); repeatable."),
+    ] = None,
     integration: Annotated[list[str] | None, typer.Option(help="Integrations instead of the card's.")] = None,
     champion: Annotated[list[str] | None, typer.Option(help="Titles instead of the card's.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Exclusions instead of the card's.")] = None,

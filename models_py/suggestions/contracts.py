@@ -104,7 +104,9 @@ class IcpRule(_Contract):
     headcount_min: int | None = Field(default=None, ge=0)
     headcount_max: int | None = Field(default=None, ge=0)
     triggers: list[str] = []
-    excluded_ssic_codes: list[str] | None = Field(default=None, description="Taken out when it was adopted.")
+    excluded_ssic_codes: list[str] | None = Field(
+        default=None, description="Taken out when it was adopted, with all codes that begin so."
+    )
     countries: list[str] | None = Field(default=None, description="Set when it was adopted.")
 
 

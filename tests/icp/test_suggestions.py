@@ -36,6 +36,7 @@ def suggestion(at: int, title: str, codes: list[str], evidence: list[int]) -> Ne
     }
     pack = {"ssic_filters": codes, "technographic_filters": ["HubSpot"], "pitch": f"Pitch of {title}."}
     rule = {"ssic_codes": codes, "integrations": ["HubSpot"], "champions": ["Head of Sales"], "exclusions": []}
+    rule |= {"headcount_min": 51, "headcount_max": 200}
     return NewSuggestion(card["id"], title, 1.0, evidence, False, card, pack, rule)  # type: ignore[arg-type]
 
 
@@ -113,6 +114,13 @@ def test_accepting_writes_a_rule_with_the_overrides(acme: int, rows: Rows) -> No
     assert rows("select count(*) from learned.icp_rules where is_active") == [(0,)]
 
 
+def test_an_excluded_code_takes_those_below_it_along(acme: int) -> None:
+    adopted = json.loads(run("accept", "acme", "1", "--exclude-ssic", "62012", "--exclude-ssic", "63", "--json"))
+    assert adopted["rules"][0]["payload"]["ssic_codes"] == ["62011"]
+    (rule,) = json.loads(run("accept", "acme", "1", "--exclude-ssic", "620", "--json"))["rules"]
+    assert rule["payload"]["ssic_codes"] == [] and rule["payload"]["excluded_ssic_codes"] == ["620"]
+
+
 def test_two_generations_are_compared(acme: int) -> None:
     shown = run("compare", "acme")
     assert "Generation 1 → 2: 5 → 6 best customers" in shown
@@ -128,7 +136,19 @@ def test_what_cannot_be_is_refused_in_a_sentence(acme: int, warehouse: Warehouse
         (["list", "acme", "--generation", "9"], "no generation 9"),
         (["accept", "acme", "7"], "there are 1 to 1"),
         (["accept", "empty", "1"], "there are none yet"),
-        (["accept", "acme", "1", "--headcount-min", "9", "--headcount-max", "2"], "above"),
+        (
+            ["accept", "acme", "1", "--headcount-min", "9", "--headcount-max", "2"],
+            r"\(9\) is above headcount_max \(2\)\.",
+        ),
+        (
+            ["accept", "acme", "1", "--headcount-min", "300"],
+            r'\(200\) of "Software": give headcount_max too \(--headcount',
+        ),
+        (
+            ["accept", "acme", "1", "--headcount-max", "50"],
+            r'\(50\) of "Software": give headcount_min too \(--headcount',
+        ),
+        (["accept", "acme", "1", "--exclude-ssic", "G"], r'industry codes of two to five digits; got \["G"\]'),
         (["compare", "empty"], "two are needed"),
         (["list", "nobody"], "no tenant 'nobody'"),
     ):

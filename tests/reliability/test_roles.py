@@ -42,6 +42,7 @@ MATRIX = {
         raw.retention_runs raw.source_watermarks raw.sources raw.suppressions raw.tenants raw.vendor_usage
         staging.* intermediate.* sequence:*
         access.protect(regclass,name[]) access.must_decide_for(integer) intermediate.touch(text,integer[])
+        learned.must_be_overrides(jsonb)
     """,
     "x x x x": "access.current_tenant() access.sees_all_tenants() learned.lead_score(*) learned.lead_tier(*)"
     " learned.score_lead(*)",

@@ -1,14 +1,16 @@
-"""Suggestions in the database: who reads the words behind them."""
+"""Suggestions in the database: who reads the words behind them, and which rules they can become."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import get_args
+from typing import Any, get_args
 
 import psycopg
 import pytest
 from psycopg import conninfo
+from psycopg.types.json import Jsonb
 
+from models_py.suggestions.contracts import IcpRule
 from tests.loop import Rows
 from warehouse import roles, suggestions, tenants
 from warehouse.connection import Warehouse
@@ -16,6 +18,8 @@ from warehouse.suggestion_sets import NewLookalike, NewSet, NewSuggestion, publi
 
 WORDS = "We pay Jane's team with PayBuddy"
 CARD = "sugg_000000000001"
+CODES = "a list of industry codes of two to five digits"
+OF_CARD = 'of "Software": give'
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +87,86 @@ def test_who_does_not_read_words_reads_that_there_are_some(
 ) -> None:
     (like,) = suggestions.lookalikes_of(logins(role), acme, CARD)
     assert (like["name"], like["why"], like["snippet"]) == ("Like One", "Same industry.", "(masked)")
+
+
+@pytest.fixture
+def accept(acme: int, logins: Callable[[str], psycopg.Connection], rows: Rows) -> Callable[..., dict[str, Any]]:
+    """Accept the card as an application of ops would, by SQL; returns the rule."""
+    ops = logins("icp_ops")
+
+    def call(overrides: Any) -> dict[str, Any]:
+        made = ops.execute("select learned.accept_suggestion(%s, %s, 'maya', %s)", (acme, CARD, Jsonb(overrides)))
+        ((payload,),) = rows("select payload from learned.icp_rules where rule_id = %s", *made.fetchall()[0])
+        return IcpRule.model_validate(payload).model_dump(exclude_unset=True)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({"headcount_min": "ten"}, 'headcount_min must be a whole number, 0 or more; got "ten".'),
+        ({"headcount_min": -1}, "headcount_min must be a whole number, 0 or more; got -1."),
+        ({"headcount_max": 10.5}, "headcount_max must be a whole number, 0 or more; got 10.5."),
+        ({"headcount_max": True}, "headcount_max must be a whole number, 0 or more; got true."),
+        ({"headcount_max": [50]}, "headcount_max must be a whole number, 0 or more; got [50]."),
+        ({"integrations": "Xero"}, 'integrations must be a list of texts; got "Xero".'),
+        ({"champions": ["CFO", 1]}, 'champions must be a list of texts; got ["CFO", 1].'),
+        ({"exclusions": None}, "exclusions must be a list of texts; got null."),
+        ({"countries": {"SG": 1}}, 'countries must be a list of texts; got {"SG": 1}.'),
+        ({"ssic_codes": [47211]}, f"ssic_codes must be {CODES}; got [47211]."),
+        ({"exclude_ssic_codes": [""]}, f'exclude_ssic_codes must be {CODES}; got [""].'),
+        ({"exclude_ssic_codes": "47"}, f'exclude_ssic_codes must be {CODES}; got "47".'),
+        ({"name": " "}, 'name must be a text; got " ".'),
+        ({"colour": "red"}, "A rule has no field colour."),
+        ([], "Overrides are a JSON object with fields of a rule."),
+        (None, "Overrides are a JSON object with fields of a rule."),
+        ({"headcount_min": 51},
+         f"headcount_min (51) is above headcount_max (50) {OF_CARD} headcount_max too (--headcount-max)."),
+        ({"headcount_max": 10},
+         f"headcount_min (11) is above headcount_max (10) {OF_CARD} headcount_min too (--headcount-min)."),
+        ({"headcount_min": 5, "headcount_max": 4}, "headcount_min (5) is above headcount_max (4)."),
+    ],
+)  # fmt: skip
+def test_what_would_make_no_rule_of_the_published_schema_is_refused(
+    overrides: Any, said: str, accept: Callable[..., dict[str, Any]], rows: Rows
+) -> None:
+    before = rows("select count(*) from learned.icp_rules")
+    with pytest.raises(psycopg.errors.InvalidParameterValue) as refused:
+        accept(overrides)
+    assert refused.value.diag.message_primary == said
+    assert rows("select count(*) from learned.icp_rules") == before
+
+
+def test_overrides_make_a_rule_of_the_published_schema(accept: Callable[..., dict[str, Any]]) -> None:
+    of_card = {"ssic_codes": ["47211", "62011"], "headcount_min": 11, "headcount_max": 50}
+    assert accept({}) == of_card
+    assert accept({"headcount_min": 50}) == of_card | {"headcount_min": 50}
+    assert accept({"headcount_min": 100, "headcount_max": 500}) == of_card | {
+        "headcount_min": 100,
+        "headcount_max": 500,
+    }
+    assert accept({"headcount_min": 100, "headcount_max": None}) == {
+        "ssic_codes": of_card["ssic_codes"],
+        "headcount_min": 100,
+    }
+    assert accept({"countries": ["SG"], "integrations": []}) == of_card | {"countries": ["SG"], "integrations": []}
+
+
+@pytest.mark.parametrize(
+    ("excluded", "left"),
+    [
+        (["47"], ["62011"]), (["472"], ["62011"]), (["47211"], ["62011"]), (["47212"], ["47211", "62011"]),
+        (["21"], ["47211", "62011"]), (["62", "472"], []), ([], ["47211", "62011"]),
+    ],
+)  # fmt: skip
+def test_an_excluded_code_takes_those_below_it_along(
+    excluded: list[str], left: list[str], accept: Callable[..., dict[str, Any]]
+) -> None:
+    rule = accept({"exclude_ssic_codes": excluded})
+    assert (rule["ssic_codes"], rule.get("excluded_ssic_codes", [])) == (left, excluded)
+
+
+def test_exclusions_hold_for_codes_that_were_given_too(accept: Callable[..., dict[str, Any]]) -> None:
+    given = {"ssic_codes": ["62011", "46900", "46410"], "exclude_ssic_codes": ["464"]}
+    assert accept(given)["ssic_codes"] == ["62011", "46900"]
