@@ -1,4 +1,4 @@
-"""What is written for people and programs to read: cards, targeting packs, rules and the negative ICP.
+"""What is written for people and programs to read: patterns, cards, targeting packs, rules and the negative ICP.
 
 Belongs here: the pydantic models, whose JSON Schemas are published under docs/schemas. Not here: how they are filled.
 The key names are those of the intake specification; what it does not name stands beside them.
@@ -15,6 +15,8 @@ from models_py.patterns import export_json_schema
 from models_py.suggestions.estimates import SignalLabel
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Companies = Annotated[int, Field(ge=1, description="How many of the best customers show it.")]
+ThemeSignal = Literal["theme", "trigger", "hiring", "pricing", "integration", "buyer_title", "ssic"]
 AnswerField = Literal["ssic_cluster", "headcount_band", "integrations", "champions", "triggers"]
 ThemeKind = Literal["loss_reason", "exclusion", "price_floor", "shared_trait"]
 
@@ -28,6 +30,69 @@ class Interval(_Contract):
 
     low: Share
     high: Share
+
+
+class IndustryCount(_Contract):
+    """An industry code of best customers."""
+
+    code: str
+    title: str
+    version: str | None = Field(description="Of the classification that the code is of.")
+    cnt: Companies
+
+
+class IntegrationCount(_Contract):
+    """An integration or technology of best customers."""
+
+    name: str
+    cnt: Companies
+
+
+class TitleCount(_Contract):
+    """A title of best customers' buyers."""
+
+    title: str
+    cnt: Companies
+
+
+class BandCount(_Contract):
+    """A size band of best customers."""
+
+    band: str
+    cnt: Companies
+
+
+class Headcount(_Contract):
+    """How large best customers are, as far as it is known; the median is a company's band."""
+
+    median_low: int | None = Field(ge=0)
+    median_high: int | None = Field(ge=0, description="Null without an upper limit, or without any band.")
+    bands: list[BandCount] = Field(description="Smallest first.")
+
+
+class PatternTheme(_Contract):
+    """What best customers' sites, or the tenant's own, speak of."""
+
+    theme: str
+    kind: ThemeSignal
+    cnt: int = Field(ge=0, description="How many of the best customers show it.")
+    on_own_site: bool
+    weight: float = Field(ge=0.5, description="cnt, and a half if the tenant's own site names it.")
+
+
+class IcpPatterns(_Contract):
+    """A row of marts.icp_patterns: what a tenant's best customers have in common, most frequent first."""
+
+    tenant_id: int
+    intake_version: int | None = Field(ge=1, description="Null without answers.")
+    is_low_confidence: bool
+    best_companies: int = Field(ge=0)
+    companies_with_evidence: int = Field(ge=0)
+    top_ssics: list[IndustryCount] = Field(max_length=20)
+    common_integrations: list[IntegrationCount] = Field(max_length=20)
+    frequent_buyer_titles: list[TitleCount] = Field(max_length=20)
+    headcount: Headcount
+    themes: list[PatternTheme] = Field(max_length=30)
 
 
 class Support(_Contract):
@@ -130,6 +195,7 @@ class NegativeIcp(_Contract):
 
 #: File of docs/schemas → model.
 SCHEMAS: Final[dict[str, type[BaseModel]]] = {
+    "icp_patterns.schema.json": IcpPatterns,
     "suggestion_card.schema.json": SuggestionCard,
     "targeting_pack.schema.json": TargetingPack,
     "icp_rule.schema.json": IcpRule,

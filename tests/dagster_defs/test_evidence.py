@@ -24,6 +24,7 @@ from ingest.registry.load import load_registry
 from ingest.registry.load_codes import load_industry_codes
 from ingest.simulation.evidence import EvidenceWorld, evidence_world, serve_sites
 from models_py.matching.names import name_key
+from models_py.suggestions.contracts import IcpPatterns
 from tests.loop import Rows, run
 from warehouse import tenants
 from warehouse.connection import Warehouse
@@ -159,6 +160,13 @@ def test_every_check_holds_and_every_tenant_has_come_to_suggestions(first_run: R
     broken = [(check.asset, check.check, check.metadata) for check in first_run.checks if not check.passed]
     assert [one for one in broken if one[1] != "enough_suggestions_where_there_is_evidence"] == []
     assert rows("select distinct state from raw.icp_flow") == [("suggestions_ready",)]
+
+
+def test_patterns_are_of_the_published_contract(first_run: RunReport, rows: Rows, world: EvidenceWorld) -> None:
+    found = [IcpPatterns.model_validate(row) for (row,) in rows("select to_jsonb(p) from marts.icp_patterns as p")]
+    assert len(found) == len(world.tenants)
+    lists = [(one.top_ssics, one.common_integrations, one.frequent_buyer_titles, one.themes) for one in found]
+    assert all(any(of_kind) for of_kind in zip(*lists, strict=True)) and any(one.headcount.bands for one in found)
 
 
 def test_most_seeds_are_matched_to_the_entity_that_they_are(
