@@ -109,6 +109,12 @@ class Frontier:
         return sum(self._is_open(one, self._count) for one in self._known.values())
 
     @property
+    def outnumbered(self) -> list[PageType]:
+        """Types of which as many pages were read as are read of one, and more are known."""
+        left = {one.page_type for one in self._known.values() if self._is_open(one, Counter())}
+        return [kind for kind, most in WANTED.items() if kind in left and self._count[kind] >= most]
+
+    @property
     def missing(self) -> list[PageType]:
         """Types of which no page is known or read."""
         here = {one.page_type for one in self._known.values()}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import functools
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
@@ -20,6 +22,47 @@ from ingest.crawl.site import KeepGoing, SiteCrawl, visit_site
 KeepGoingFor = Callable[[str], KeepGoing]
 
 
+class Crawler:
+    """Visits sites with the same connections, cache, browser and reader services.
+
+    Args:
+        cache: asked before every request; gets every page. None: nothing is kept.
+        now: what pages are dated with, and what the cache's times are compared with.
+        readers: reader services for the head pages. Under a profile that says so they are asked before the sites, the
+            last resorts among them after, and all of them for the first ``settings.interactive_head`` sites only;
+            else they are asked where a site itself gave nothing.
+    """
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        *,
+        cache: PageCache | None,
+        profile: Profile,
+        now: dt.datetime,
+        readers: Sequence[Reader] = (),
+        keep_going_for: KeepGoingFor | None = None,
+    ) -> None:
+        settings = fetcher.settings
+        renderer = ChromiumRenderer(settings.browser, settings) if settings.browser else None
+        last_resort = asyncio.Semaphore(settings.readers_parallel)
+        self._kit = Kit(fetcher, tuple(readers), renderer, last_resort=last_resort)
+        unread = f"reader services are asked for {settings.interactive_head} sites at a time (INTERACTIVE_HEAD)"
+        self._alone = replace(self._kit, readers=(), notes=(unread,) if readers else ())
+        self._visit = functools.partial(visit_site, cache=cache, profile=profile, now=now)
+        self._keep_going_for = keep_going_for
+        self._left = settings.interactive_head if profile.readers_first else math.inf
+
+    async def crawl(self, domain: str) -> SiteCrawl:
+        """The site of a registrable domain."""
+        self._left -= 1
+        return await self._visit(
+            domain,
+            kit=self._kit if self._left >= 0 else self._alone,
+            keep_going=self._keep_going_for(domain) if self._keep_going_for is not None else None,
+        )
+
+
 async def crawl_sites(
     domains: Sequence[str],
     *,
@@ -28,35 +71,19 @@ async def crawl_sites(
     profile: ProfileName | Profile,
     now: dt.datetime,
     keep_going_for: KeepGoingFor | None = None,
-    readers: Sequence[Reader] = (),
     lookup: Lookup = system_lookup,
 ) -> AsyncIterator[SiteCrawl]:
-    """Crawl sites, ``settings.concurrency`` at a time; each is handed out when its pages are kept, none twice.
-
-    Under a profile that asks readers first, they are asked for the first ``settings.interactive_head`` sites only.
-    """
+    """Crawl sites, ``settings.concurrency`` at a time; each is handed out when its pages are kept, none twice."""
     chosen = settings.profile(profile) if isinstance(profile, str) else profile
-    renderer = ChromiumRenderer(settings.browser, settings) if settings.browser else None
     slots = asyncio.Semaphore(settings.concurrency)
     async with Fetcher(settings, lookup=lookup) as fetcher:
-        last_resort = asyncio.Semaphore(settings.readers_parallel)
-        unread = f"reader services are asked for {settings.interactive_head} sites at a time (INTERACTIVE_HEAD)"
-        with_them = Kit(fetcher, tuple(readers), renderer, last_resort=last_resort)
-        without = Kit(fetcher, (), renderer, (unread,) if readers else (), last_resort)
+        crawler = Crawler(fetcher, cache=cache, profile=chosen, now=now, keep_going_for=keep_going_for)
 
-        async def one(place: int, domain: str) -> SiteCrawl:
-            is_head = not chosen.readers_first or place < settings.interactive_head
+        async def one(domain: str) -> SiteCrawl:
             async with slots:
-                return await visit_site(
-                    domain,
-                    kit=with_them if is_head else without,
-                    cache=cache,
-                    profile=chosen,
-                    now=now,
-                    keep_going=keep_going_for(domain) if keep_going_for is not None else None,
-                )
+                return await crawler.crawl(domain)
 
-        tasks = [asyncio.create_task(one(place, domain)) for place, domain in enumerate(dict.fromkeys(domains))]
+        tasks = [asyncio.create_task(one(domain)) for domain in dict.fromkeys(domains)]
         try:
             for task in asyncio.as_completed(tasks):
                 crawl = await task
@@ -79,7 +106,6 @@ def crawl_all(
     profile: ProfileName | Profile,
     now: dt.datetime,
     keep_going_for: KeepGoingFor | None = None,
-    readers: Sequence[Reader] = (),
     on_site: Callable[[SiteCrawl], None] | None = None,
     lookup: Lookup = system_lookup,
 ) -> list[SiteCrawl]:
@@ -99,7 +125,6 @@ def crawl_all(
             profile=profile,
             now=now,
             keep_going_for=keep_going_for,
-            readers=readers,
             lookup=lookup,
         ):
             if on_site is not None:

@@ -41,6 +41,11 @@ class Reader(Protocol):
         """How pages that came this way are marked."""
         ...
 
+    @property
+    def is_last_resort(self) -> bool:
+        """Whether it is asked only where nothing else gave the page, whatever the profile, and few at a time."""
+        ...
+
     async def read(self, url: str) -> Reading | ReadFailure:
         """Read one page, within the service's own time limit and number of attempts."""
         ...

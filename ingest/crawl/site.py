@@ -6,19 +6,17 @@ import asyncio
 import datetime as dt
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from ingest.crawl.cache import MemoryCache, PageCache
 from ingest.crawl.classify import classify
 from ingest.crawl.document import Link
-from ingest.crawl.fetching import Fetcher
 from ingest.crawl.frontier import Candidate, Frontier
 from ingest.crawl.kit import Got, Kit
 from ingest.crawl.page import Page
-from ingest.crawl.readers import Reader, Renderer
-from ingest.crawl.settings import Profile, ProfileName
+from ingest.crawl.settings import Profile
 from ingest.crawl.sitemaps import parse_sitemap
 from ingest.crawl.urls import absolute, origin_of
 from ingest.crawl.visit import Visit
@@ -46,8 +44,8 @@ class SiteCrawl:
         domain: as it was asked for.
         pages: those with content, the front page first.
         outcome: ok; degraded (pages, and something went wrong); blocked (no page, the site refuses); failed (no page).
-        degraded_reasons: everything that went wrong and every cap that was reached, in sentences. A site that is ``ok``
-            may have some: that it has more pages than were wanted, say.
+        degraded_reasons: everything that went wrong, then every cap that was reached, in sentences. A site that is
+            ``ok`` may have some: that it has more pages than were wanted, say.
         pages_fetched, pages_cached: asked for now (or confirmed unchanged), taken from the cache.
         bytes: transferred.
         seconds: from first to last.
@@ -63,16 +61,14 @@ class SiteCrawl:
     seconds: float
 
 
-async def crawl_site(
+async def visit_site(
     domain: str,
     *,
-    fetcher: Fetcher,
+    kit: Kit,
     cache: PageCache | None,
-    profile: ProfileName | Profile,
+    profile: Profile,
     now: dt.datetime,
-    keep_going: KeepGoing | None = None,
-    readers: Sequence[Reader] = (),
-    renderer: Renderer | None = None,
+    keep_going: KeepGoing | None,
 ) -> SiteCrawl:
     """Visit one site, politely and within its caps. Whatever the site does, the answer is a :class:`SiteCrawl`.
 
@@ -81,35 +77,16 @@ async def crawl_site(
         cache: asked before every request; gets every page. None: nothing is kept.
         now: what pages are dated with, and what the cache's times are compared with.
         keep_going: is given each batch of new pages; False ends the visit (nothing new is being learned).
-        readers: reader services for the head pages: the first of them is asked first under a profile that says so,
-            the others (and under other profiles all) where the site itself gave nothing.
-        renderer: runs the scripts of pages that are nothing without.
     """
-    settings = fetcher.settings
-    kit = Kit(fetcher, readers, renderer, last_resort=asyncio.Semaphore(settings.readers_parallel))
-    return await visit_site(domain, kit=kit, cache=cache, profile=profile, now=now, keep_going=keep_going)
-
-
-async def visit_site(
-    domain: str,
-    *,
-    kit: Kit,
-    cache: PageCache | None,
-    profile: ProfileName | Profile,
-    now: dt.datetime,
-    keep_going: KeepGoing | None,
-) -> SiteCrawl:
-    """:func:`crawl_site` with what many sites share already put together."""
-    chosen = kit.fetcher.settings.profile(profile) if isinstance(profile, str) else profile
     cache = cache if cache is not None else MemoryCache()
-    visit = Visit(domain, kit=kit, cached=await cache.load(domain), profile=chosen, now=now)
+    visit = Visit(domain, kit=kit, cached=await cache.load(domain), profile=profile, now=now)
     crawl = _Crawl(visit, keep_going)
     try:
         # The budget is looked at before every step; this ends a step that does not.
-        async with asyncio.timeout(chosen.max_seconds + _GRACE):
+        async with asyncio.timeout(profile.max_seconds + _GRACE):
             await crawl.run()
     except TimeoutError:
-        visit.note(f"stopped at the cap of {chosen.max_seconds:g} s for one site")
+        visit.note(f"stopped at the cap of {profile.max_seconds:g} s for one site")
     except Exception as error:
         # A page nobody thought of ends the visit to its site, not the crawl of all the others.
         logger.exception("the crawl of %s broke off", domain)
@@ -159,6 +136,9 @@ class _Crawl:
 
     def result(self) -> SiteCrawl:
         """What it came to."""
+        if self.frontier.outnumbered:
+            types = ", ".join(self.frontier.outnumbered)
+            self.visit.note(f"of {types} more pages were known than are read of one type (cap)", degrades=False)
         outcome: SiteOutcome
         if self.pages:
             outcome = "degraded" if any(self.visit.notes.values()) else "ok"
@@ -170,7 +150,7 @@ class _Crawl:
             domain=self.visit.domain,
             pages=tuple(self.pages),
             outcome=outcome,
-            degraded_reasons=tuple(self.visit.notes),
+            degraded_reasons=tuple(sorted(self.visit.notes, key=lambda text: not self.visit.notes[text])),
             pages_fetched=self.fetched,
             pages_cached=self.cached,
             bytes=self.visit.bytes,
@@ -263,6 +243,8 @@ class _Crawl:
         self.pages += new
         if new and self.keep_going is not None and not self.keep_going(new):
             self._reads_on = False
+            if self.frontier.left:
+                self.visit.note("left early: the last pages said nothing new", degrades=False)
 
     async def _read_sitemaps(self) -> None:
         """Pages of the types that no link led to."""

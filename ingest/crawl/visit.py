@@ -7,6 +7,7 @@ Does not belong here: which page is next (``frontier``), when the visit ends (``
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import hashlib
 import time
@@ -146,11 +147,10 @@ class Visit:
         if known is not None and known.expires_at > self.now:
             return self._from_cache(known.page)
         is_head = candidate.depth == 0
-        readers = self.kit.readers if is_head else ()
+        readers = sorted(self.kit.readers, key=lambda reader: reader.is_last_resort) if is_head else []
         got: Got | None = None
-        if readers and self.profile.readers_first:
-            got = await self._ask_reader(readers[0], candidate)
-            readers = readers[1:]
+        if self.profile.readers_first and readers and not readers[0].is_last_resort:
+            got = await self._ask_reader(readers.pop(0), candidate)
         if got is None:
             got = await self._ask_site(candidate)
             if got.page.outcome in ("failed", "blocked") and not self.is_spent:
@@ -321,7 +321,7 @@ class Visit:
         # there is one.
         if robots.refuses(candidate.url) is not None and robots.failure is None:
             return None
-        slots = self.kit.last_resort if reader is not self.kit.readers[0] else asyncio.Semaphore()
+        slots = self.kit.last_resort if reader.is_last_resort else contextlib.nullcontext()
         patience = min(self.deadline - time.monotonic(), 2 * self.settings.jina_timeout + 1)
         try:
             async with slots, asyncio.timeout(patience):

@@ -20,6 +20,11 @@ class JinaReader:
         """How pages that came this way are marked."""
         return "jina"
 
+    @property
+    def is_last_resort(self) -> bool:
+        """It may be asked before the site."""
+        return False
+
     async def read(self, url: str) -> Reading | ReadFailure:
         """Read one page."""
         return _as_reading(url, await self._client.read(url))
@@ -35,6 +40,11 @@ class TavilyReader:
     def via(self) -> Via:
         """How pages that came this way are marked."""
         return "tavily"
+
+    @property
+    def is_last_resort(self) -> bool:
+        """A page costs a fifth of a credit."""
+        return True
 
     async def read(self, url: str) -> Reading | ReadFailure:
         """Read one page."""

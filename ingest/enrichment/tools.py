@@ -12,15 +12,16 @@ from dataclasses import dataclass, replace
 import httpx
 import psycopg
 
-from ingest.crawl.browser import ChromiumRenderer
 from ingest.crawl.cache import PostgresCache
 from ingest.crawl.extract import IndustryVocabulary, extract
 from ingest.crawl.extract import profile as extract_profile
 from ingest.crawl.fetching import Fetcher
+from ingest.crawl.many import Crawler
 from ingest.crawl.page import Page
 from ingest.crawl.readers import Reader
+from ingest.crawl.saturation import Saturation
 from ingest.crawl.settings import CrawlSettings, ProfileName
-from ingest.crawl.site import SiteCrawl, crawl_site
+from ingest.crawl.site import SiteCrawl
 from ingest.enrichment.apify import ApifyClient
 from ingest.enrichment.budget import Budget
 from ingest.enrichment.companies import CompanyFacts
@@ -84,6 +85,7 @@ def standard_tools(
     """
     vendors = settings or VendorSettings.from_environment()
     crawling = crawl_settings or CrawlSettings.from_environment()
+    chosen = crawling.profile(profile)
 
     @functools.cache
     def vocabulary() -> IndustryVocabulary:
@@ -108,11 +110,20 @@ def standard_tools(
                     usable.append(JinaReader(jina))
                 if tavily.unusable() is None:
                     usable.append(TavilyReader(tavily))
-                crawler = _Crawler(fetcher, cache, profile, now, tuple(usable))
+                crawler = Crawler(
+                    fetcher,
+                    cache=cache,
+                    profile=chosen,
+                    now=now,
+                    readers=usable,
+                    keep_going_for=lambda _: Saturation(vocabulary()).goes_on,
+                )
+                # A guessed domain is not worth a vendor's call.
+                homes = Crawler(fetcher, cache=cache, profile=replace(chosen, head=("/",), max_pages=1), now=now)
                 try:
                     yield Tools(
                         crawl=crawler.crawl,
-                        fetch_home=crawler.fetch_home,
+                        fetch_home=lambda domain: _home(homes, domain, now),
                         profile=extract_profile,
                         evidence=evidence,
                         search=tavily.search if tavily.unusable() is None else None,
@@ -132,66 +143,25 @@ def standard_tools(
     return open_tools
 
 
-class _Crawler:
-    """The crawl engine with everything but the domain put in."""
-
-    def __init__(
-        self,
-        fetcher: Fetcher,
-        cache: PostgresCache,
-        profile: ProfileName,
-        now: dt.datetime,
-        readers: tuple[Reader, ...],
-    ) -> None:
-        self._fetcher = fetcher
-        self._cache = cache
-        self._profile = fetcher.settings.profile(profile)
-        self._now = now
-        self._readers = readers
-        self._sites = 0
-        browser = fetcher.settings.browser
-        self._renderer = ChromiumRenderer(browser, fetcher.settings) if browser else None
-
-    async def crawl(self, domain: str) -> SiteCrawl:
-        """A site; reader services help with the first sites only, where somebody waits."""
-        self._sites += 1
-        helped = not self._profile.readers_first or self._sites <= self._fetcher.settings.interactive_head
-        return await crawl_site(
-            domain,
-            fetcher=self._fetcher,
-            cache=self._cache,
-            profile=self._profile,
-            now=self._now,
-            readers=self._readers if helped else (),
-            renderer=self._renderer,
-        )
-
-    async def fetch_home(self, domain: str) -> Page:
-        """Its front page alone, by ourselves: a guessed domain is not worth a vendor's call."""
-        site = await crawl_site(
-            domain,
-            fetcher=self._fetcher,
-            cache=self._cache,
-            profile=replace(self._profile, head=("/",), max_pages=1, readers_first=False),
-            now=self._now,
-        )
-        return site.pages[0] if site.pages else self._no_page(site)
-
-    def _no_page(self, site: SiteCrawl) -> Page:
-        return Page(
-            url=f"https://{site.domain}/",
-            domain=site.domain,
-            page_type="home",
-            html="",
-            text="",
-            title=None,
-            fetched_via="http",
-            status=None,
-            outcome="blocked" if site.outcome == "blocked" else "failed",
-            reason=site.degraded_reasons[0] if site.degraded_reasons else "nothing came back",
-            etag=None,
-            last_modified=None,
-            content_hash=hashlib.sha256(b"").hexdigest(),
-            fetched_at=self._now,
-            bytes=0,
-        )
+async def _home(crawler: Crawler, domain: str, now: dt.datetime) -> Page:
+    """The front page of a domain, or one that says why there is none."""
+    site = await crawler.crawl(domain)
+    if site.pages:
+        return site.pages[0]
+    return Page(
+        url=f"https://{domain}/",
+        domain=domain,
+        page_type="home",
+        html="",
+        text="",
+        title=None,
+        fetched_via="http",
+        status=None,
+        outcome="blocked" if site.outcome == "blocked" else "failed",
+        reason=site.degraded_reasons[0] if site.degraded_reasons else "nothing came back",
+        etag=None,
+        last_modified=None,
+        content_hash=hashlib.sha256(b"").hexdigest(),
+        fetched_at=now,
+        bytes=0,
+    )

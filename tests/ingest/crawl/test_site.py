@@ -7,7 +7,7 @@ import datetime as dt
 import gzip
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +16,7 @@ import pytest
 
 from ingest.crawl.cache import MemoryCache, PostgresCache
 from ingest.crawl.many import crawl_all
-from ingest.crawl.page import Page, Via
-from ingest.crawl.readers import ReadFailure, Reading
+from ingest.crawl.page import Page
 from ingest.crawl.settings import CrawlSettings
 from ingest.crawl.site import SiteCrawl
 from tests.ingest.crawl.conftest import NOW, TINY
@@ -109,6 +108,16 @@ def test_a_visit_ends_when_nothing_new_is_learned(web: LocalWeb, crawl: Crawl) -
     found = crawl("dull.com", keep_going_for=keep_going_for)
     assert [each.url for each in found.pages] == seen and 2 <= len(seen) <= 3
     assert "/work-with-us.html" not in web.paths("dull.com")
+    assert "left early: the last pages said nothing new" in found.degraded_reasons
+
+
+def test_types_of_which_more_pages_are_known_than_are_read_are_said(web: LocalWeb, crawl: Crawl) -> None:
+    stories = {f"/case-studies/{name}": text_page(name) for name in ("one", "two", "three", "four", "five")}
+    links = "".join(f'<a href="{path}">Case study</a>' for path in stories)
+    web.add("proud.com", {"/": f"<p>Home</p>{links}", "/about": text_page("About"), **stories})
+    found = crawl("proud.com")
+    assert found.outcome == "ok" and sum(each.page_type == "customers" for each in found.pages) == 4
+    assert found.degraded_reasons == ("of customers more pages were known than are read of one type (cap)",)
 
 
 def test_within_its_time_the_cache_spares_every_request(web: LocalWeb, crawl: Crawl, warehouse: object) -> None:
@@ -230,72 +239,6 @@ def test_delays_and_connections_per_site_are_kept(web: LocalWeb, settings: Crawl
         assert most[host] == 2
     first, second = starts.values()
     assert abs(first[0] - second[0]) < 0.1  # sites do not wait for one another
-
-
-class Service:
-    """A reader service that knows some pages."""
-
-    def __init__(self, via: Via, pages: dict[str, str], *, waits: bool = False) -> None:
-        self.via: Via = via
-        self.pages = pages
-        self.asked: list[str] = []
-        self.waits = waits
-
-    async def read(self, url: str) -> Reading | ReadFailure:
-        self.asked.append(url)
-        if self.waits:
-            await asyncio.Event().wait()
-        if url in self.pages:
-            return Reading(url, self.pages[url], title="Read")
-        return ReadFailure(url, "there is nothing")
-
-
-def read_all(web: LocalWeb, settings: CrawlSettings, domain: str, readers: Sequence[Service]) -> SiteCrawl:
-    return crawl_all([domain], settings=settings, cache=None, profile="interactive", now=NOW, readers=readers)[0]
-
-
-def test_interactively_the_reader_comes_first_then_the_site_then_the_last_resort(
-    web: LocalWeb, settings: CrawlSettings
-) -> None:
-    web.add("read.com", {"/contact-us": text_page("Contact by http"), "/about": hang, "/": text_page("unused")})
-    web.add("read.com", {"/clients": text_page("Clients")})
-    markdown = "# Acme\n[Our clients](https://read.com/clients) and [others](https://other.com/clients)"
-    first = Service("jina", {"https://read.com/": markdown})
-    last = Service("tavily", {"https://read.com/about": "All about us, read elsewhere."})
-    found = read_all(web, settings, "read.com", [first, last])
-    by_url = {each.url: (each.fetched_via, each.page_type) for each in found.pages}
-    assert by_url == {
-        "https://read.com/": ("jina", "home"),
-        "https://read.com/contact-us": ("http", "contact"),
-        "https://read.com/about": ("tavily", "about"),
-        "https://read.com/clients": ("http", "customers"),
-    }
-    assert last.asked == ["https://read.com/about"]
-    assert "/" not in web.paths("read.com")
-
-
-def test_a_reader_that_hangs_costs_its_time_only(web: LocalWeb, settings: CrawlSettings) -> None:
-    web.add("direct.com", {"/": text_page("Home")})
-    found = read_all(web, settings, "direct.com", [Service("jina", {}, waits=True)])
-    assert found.pages[0].fetched_via == "http" and found.seconds < 3
-    assert [reason for reason in found.degraded_reasons if reason.startswith("jina: no answer")]
-
-
-def test_readers_are_asked_for_the_first_sites_only(web: LocalWeb, settings: CrawlSettings) -> None:
-    domains = [f"head{number}.com" for number in range(4)]
-    for domain in domains:
-        web.add(domain, {"/": text_page(domain)})
-    service = Service("jina", {})
-    found = crawl_all(
-        domains,
-        settings=replace(settings, interactive_head=2),
-        cache=MemoryCache(),
-        profile="interactive",
-        now=NOW,
-        readers=[service],
-    )
-    assert {url.split("/")[2] for url in service.asked} == {"head0.com", "head1.com"}
-    assert any("INTERACTIVE_HEAD" in reason for reason in found[3].degraded_reasons)
 
 
 def test_a_page_made_by_scripts_is_said_or_rendered(

@@ -76,7 +76,7 @@ def ask(world: StandIn, connection: psycopg.Connection, fresh_tenant: int) -> Cl
 
 @pytest.fixture
 def sites(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """Domain → home page; every other host and path answers 404. All host names lead here."""
+    """Domain → home page, or domain/path → page; everything else answers 404. All host names lead here."""
     pages: dict[str, str] = {}
 
     class Handler(BaseHTTPRequestHandler):
@@ -84,7 +84,7 @@ def sites(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
 
         def do_GET(self) -> None:
             host = (self.headers.get("Host") or "").split(":")[0].removeprefix("www.")
-            found = pages.get(host) if self.path == "/" else None
+            found = pages.get(host + self.path.rstrip("/"))
             body = (found or "<title>Not found</title>").encode()
             self.send_response(200 if found else 404)
             self.send_header("Content-Type", "text/html; charset=utf-8")

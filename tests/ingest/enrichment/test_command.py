@@ -145,6 +145,64 @@ def test_the_interactive_way_reads_by_the_readers_first_and_counts_them(
     assert "amir" not in json.dumps(report)
 
 
+@pytest.mark.parametrize("profile", ["nightly", "interactive"])
+def test_a_site_that_says_nothing_new_is_left_early(
+    connection: psycopg.Connection, sites: dict[str, str], rows: Rows, profile: str
+) -> None:
+    slug = f"early-{profile}"
+    tenant_id = tenants.add_tenant(connection, slug=slug).tenant_id
+    label = f"larch{profile}"
+    suggest(connection, tenant_id, f"e-{profile}", label.upper(), accept=False)
+    paths = ("clients", "partners", "industries", "jobs", "pricing", "contact", "team", "case-studies")
+    menu = "".join(f'<a href="/{path}">{path}</a>' for path in paths)
+    home = site(f"{label}.sg", label.title())
+    sites[f"{label}.sg"] = home.replace("</h1>", f"</h1>{menu}")
+    sites.update({f"{label}.sg/{path}": home.replace("</h1>", f" {path}</h1>") for path in paths})
+    (company,) = run(slug, "--suggestion", f"e-{profile}", "--profile", profile, "--json")["companies"]
+    assert company["state"] == "done" and company["pages"] <= 5
+    assert "left early: the last pages said nothing new" in company["degraded_reasons"]
+    assert rows("select count(*) from raw.crawl_pages where domain = %s and outcome = 'ok'", f"{label}.sg") == [
+        (company["pages"],)
+    ]
+
+
+def test_the_last_resort_stays_the_last_where_its_key_is_the_only_one(
+    connection: psycopg.Connection,
+    sites: dict[str, str],
+    vendors_set_up: StandIn,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A site that can be read costs no credit."""
+    tenant_id = tenants.add_tenant(connection, slug="lastly").tenant_id
+    suggest(connection, tenant_id, "s9", "HOLLYGANTRY", accept=False)
+    sites["hollygantry.sg"] = site("hollygantry.sg", "Hollygantry")
+    monkeypatch.delenv("JINA_API_KEY")
+    vendors_set_up.hits = [("https://hollygantry.sg/", "Hollygantry")]
+    (company,) = run("lastly", "--suggestion", "s9", "--json")["companies"]
+    assert company["state"] == "done"
+    assert [call.path for call in vendors_set_up.asked("tavily") if "extract" in call.path] == []
+
+
+def test_the_sites_beyond_the_head_say_that_no_reader_was_asked(
+    connection: psycopg.Connection,
+    sites: dict[str, str],
+    vendors_set_up: StandIn,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tenant_id = tenants.add_tenant(connection, slug="headless").tenant_id
+    names = ("IVYQUARRY", "JUNIPERLOCK")
+    suggest(connection, tenant_id, "s10", *names, accept=False)
+    for name in names:
+        sites[f"{name.lower()}.sg"] = site(f"{name.lower()}.sg", name.title())
+    monkeypatch.setenv("INTERACTIVE_HEAD", "1")
+    report = run("headless", "--suggestion", "s10", "--json")
+    said = [
+        [reason for reason in each["degraded_reasons"] if "INTERACTIVE_HEAD" in reason] for each in report["companies"]
+    ]
+    assert sorted(map(len, said)) == [0, 1]
+    assert "INTERACTIVE_HEAD" not in report["companies"][0]["degraded_reasons"][0]
+
+
 def test_the_queue_is_worked_off(connection: psycopg.Connection, sites: dict[str, str], rows: Rows) -> None:
     tenant_id = tenants.add_tenant(connection, slug="queued").tenant_id
     names = ("OTTERFLINT", "PLUMVESPER", "RAVENQUARTZ")
