@@ -96,6 +96,12 @@ class Inflater:
         return self._decoder.unconsumed_tail
 
 
+def is_page(content_type: str | None) -> bool:
+    """Whether a content type is that of pages; servers that name none mostly send pages."""
+    kind = (content_type or "").split(";")[0].strip().lower()
+    return kind in ("", "text/html", "application/xhtml+xml")
+
+
 def decode(body: bytes, content_type: str | None) -> str:
     """A page's text by byte order mark, header, ``<meta>``, else UTF-8, else Windows-1252; wrong bytes are replaced.
 

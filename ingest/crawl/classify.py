@@ -101,6 +101,14 @@ def classify(url: str, words: str = "", title: str = "") -> tuple[PageType, floa
     return "other", 0.5 if _OFFER.fullmatch(segments[-1]) or _OFFER.fullmatch(says) else 0.0
 
 
+def retype(known: PageType, url: str, title: str | None) -> PageType:
+    """The type of a page that was read: what the links to it said stands unless they said nothing."""
+    if known != "other":
+        return known
+    kind, _ = classify(url, "", title or "")
+    return kind if kind != "home" else "other"
+
+
 def _segments(url: str) -> list[str]:
     path = unquote(urlsplit(url).path, errors="replace").lower()
     path = re.sub(r"\.(html?|php|aspx?|jsp)$", "", path)

@@ -115,7 +115,7 @@ class _Crawl:
         if not await self._read_head():
             return
         has_sitemaps = not self.visit.profile.readers_first
-        while self._reads_on and not self.visit.is_spent:
+        while self._reads_on and not self.visit.is_over:
             room = min(self.visit.profile.concurrency, most - len(self.pages), 2 * most - self.tried)
             if room <= 0:
                 if self.frontier.left:
@@ -192,7 +192,7 @@ class _Crawl:
         without_address: set[str] = set()
         silent = 0
         for scheme, host in ((scheme, prefix + domain) for scheme in ("https", "http") for prefix in ("", "www.")):
-            if host in without_address or silent >= 2 or (first is not None and self.visit.is_spent):
+            if host in without_address or silent >= 2 or (first is not None and self.visit.is_over):
                 continue
             got = await self.visit.get(Candidate(f"{scheme}://{host}/", "home", 6.0, 0))
             if got.page.outcome == "ok":
@@ -256,7 +256,7 @@ class _Crawl:
             robots = await self.visit.robots(self.home.url)
             named = [url for url in (absolute(origin, each) for each in robots.sitemaps) if url is not None]
             found = await self._fetch_sitemaps(named or [kept])
-            if self.visit.is_spent:
+            if self.visit.is_over:
                 return
             text = "\n".join(found)
             self.visit.aside(kept, "sitemap", text)
@@ -266,7 +266,7 @@ class _Crawl:
         """Addresses in these sitemaps and those they name that are of a type we want."""
         wanted: list[str] = []
         seen: set[str] = set()
-        while queue and not self.visit.is_spent:
+        while queue and not self.visit.is_over:
             url = queue.pop(0)
             if url in seen:
                 continue

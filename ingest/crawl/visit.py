@@ -1,5 +1,4 @@
-"""One visit to one site: its budget, its rules, what went wrong, and how one page is got: from the cache, from a
-reader service, from the site itself, from a browser.
+"""One visit to one site: its budget, its rules, what went wrong, and how a page is got (cache, reader, site, browser).
 
 Does not belong here: which page is next (``frontier``), when the visit ends (``site``).
 """
@@ -16,9 +15,9 @@ from dataclasses import replace
 from typing import Any
 
 from ingest.crawl.blocking import is_challenge, is_gone, refusal_of, waiting_time
-from ingest.crawl.bodies import decode
+from ingest.crawl.bodies import decode, is_page
 from ingest.crawl.cache import CachedPage
-from ingest.crawl.classify import classify
+from ingest.crawl.classify import retype
 from ingest.crawl.document import Document, Link, markdown_links, read_document
 from ingest.crawl.fetching import Answer, FetchFailure, Limits
 from ingest.crawl.frontier import Candidate
@@ -32,6 +31,8 @@ from ingest.crawl.urls import PLATFORMS, belongs, host_of, origin_of
 
 _AWAY = "leads away"
 _SPENT = "the visit's budget is used up"
+_SENT_AWAY = "the site asked for a longer pause than is waited"
+_WAIT = (429, 503)
 _ROBOTS_HOURS = 24
 _PAUSE_BEFORE_RETRY = 0.5
 
@@ -55,6 +56,7 @@ class Visit:
         self.kept: dict[str, CachedPage] = {}
         self.notes: dict[str, bool] = dict.fromkeys(kit.notes, False)
         self.strikes = 0
+        self.is_sent_away = False
         self._cached = cached
         self._pace = Pace(profile.concurrency, profile.delay)
         self._robots: dict[str, asyncio.Task[Robots]] = {}
@@ -63,6 +65,11 @@ class Visit:
     def note(self, text: str, *, degrades: bool = True) -> None:
         """Record a reason, once. Some only say that a cap was reached on a site that gave what was asked for."""
         self.notes[text] = self.notes.get(text, False) or degrades
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more may be asked of the site."""
+        return self.is_sent_away or self.is_spent
 
     @property
     def is_spent(self) -> bool:
@@ -94,10 +101,21 @@ class Visit:
         finally:
             self._promised -= limits.max_bytes
         self.bytes += result.wire_bytes
+        if isinstance(result, Answer) and result.status in _WAIT:
+            self._heed(result)
         return result
 
-    async def permit(self, url: str, *, is_home: bool = False, waits: bool = True) -> str | None:
-        """Why an address may not be asked for now; waits for the site's turn where it may."""
+    def _heed(self, answer: Answer) -> None:
+        """A pause that the site asks for holds for all its pages; one over the cap ends the visit."""
+        asked, most = waiting_time(answer.retry_after, self.now), self.settings.max_retry_after
+        if asked is not None and asked > most:
+            self.note(f"the site asks for a pause of {asked:g} s, over the cap of {most:g} s: the visit ended there")
+            self.is_sent_away = True
+        elif asked is not None:
+            self._pace.hold(asked)
+
+    async def permit(self, url: str, *, is_home: bool = False) -> str | None:
+        """Why an address may not be asked for now; waits for the site's turn."""
         if not belongs(url, self.domains):
             host = host_of(url)
             if not is_home:
@@ -107,10 +125,12 @@ class Visit:
             self.note(f"the site of {self.domain} is at {host.removeprefix('www.')}", degrades=False)
             self.domains += (host.removeprefix("www."),)
         refusal = (await self.robots(url)).refuses(url)
-        if refusal is None and waits and (self.is_spent or not await self._pace.turn(self.deadline)):
+        if refusal is not None:
+            return refusal
+        if not self.is_over and not await self._pace.turn(self.deadline):
             self.note(f"stopped at the cap of {self.profile.max_seconds:g} s for one site")
             return _SPENT
-        return refusal
+        return _SENT_AWAY if self.is_sent_away else _SPENT if self.is_spent else None
 
     async def robots(self, url: str) -> Robots:
         """The rules of an address's origin, read once."""
@@ -221,7 +241,7 @@ class Visit:
                     candidate.url,
                     self.profile.page_bytes,
                     permit=permit,
-                    wanted=_is_page,
+                    wanted=is_page,
                     validators=self._validators,
                 )
             pause = self._pause_before_retry(result)
@@ -248,12 +268,8 @@ class Visit:
         """Seconds after which one more attempt may help; None where it would not."""
         if isinstance(result, FetchFailure):
             return _PAUSE_BEFORE_RETRY if result.kind == "broken" else None
-        if result.status in (429, 503):
-            asked = waiting_time(result.retry_after, self.now)
-            if asked is not None and asked > self.settings.max_retry_after:
-                self.note(f"the site asks for a pause of {asked:g} s, which is over the cap")
-                return None
-            return asked
+        if result.status in _WAIT:
+            return None if self.is_sent_away else waiting_time(result.retry_after, self.now)
         return _PAUSE_BEFORE_RETRY if result.status in (500, 502, 504) else None
 
     def _failed(self, candidate: Candidate, failure: FetchFailure) -> Got:
@@ -267,8 +283,8 @@ class Visit:
         elif not was_asked:
             outcome = "blocked"
         page = self._page(candidate.url, candidate.page_type, outcome, reason)
-        # What our own budget cut short says nothing about the page.
-        is_fresh = reason != _SPENT and time.monotonic() < self.deadline
+        # What was cut short, by our own budget or by the site's pause, says nothing about the page.
+        is_fresh = reason not in (_SPENT, _SENT_AWAY) and time.monotonic() < self.deadline
         return Got(page, is_fresh=is_fresh, was_asked=was_asked, failure=failure)
 
     async def _judge(self, candidate: Candidate, answer: Answer) -> Got:
@@ -299,7 +315,9 @@ class Visit:
             if rendered is not None:
                 document, via = rendered, "browser"
         self.strikes = 0
-        page = self._page(url, _typed(candidate, url, document.title), "ok", None, answer=answer, document=document)
+        page = self._page(
+            url, retype(candidate.page_type, url, document.title), "ok", None, answer=answer, document=document
+        )
         return Got(replace(page, fetched_via=via), document.links)
 
     async def _render(self, url: str) -> Document | None:
@@ -380,17 +398,3 @@ class Visit:
             fetched_at=self.now,
             bytes=len(body),
         )
-
-
-def _is_page(content_type: str | None) -> bool:
-    """Servers that name no type mostly send pages."""
-    kind = (content_type or "").split(";")[0].strip().lower()
-    return kind in ("", "text/html", "application/xhtml+xml")
-
-
-def _typed(candidate: Candidate, url: str, title: str | None) -> PageType:
-    """The type by everything known now; what the links said stands unless they said nothing."""
-    if candidate.page_type != "other":
-        return candidate.page_type
-    kind, _ = classify(url, "", title or "")
-    return kind if kind != "home" else "other"

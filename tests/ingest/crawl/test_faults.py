@@ -117,6 +117,34 @@ def test_a_pause_that_is_asked_for_is_kept(web: LocalWeb, crawl: Crawl) -> None:
     assert crawl("busy.com").outcome == "ok" and len(times) == 2
 
 
+def test_a_pause_that_one_page_asks_for_holds_for_all(web: LocalWeb, crawl: Crawl, settings: CrawlSettings) -> None:
+    """Those that wait for their turn already, too."""
+    times: list[float] = []
+
+    async def inner(request: local_web.Request, writer: asyncio.StreamWriter) -> None:
+        times.append(time.monotonic())
+        answer = status(429, Retry_After="1") if len(times) == 1 else page(f"<p>{request.path}")
+        await answer(request, writer)
+
+    paths = ("about", "clients", "jobs")
+    links = "".join(f'<a href="/{path}">x</a>' for path in paths)
+    web.add("hurried.com", {"/": f"<p>Welcome{links}", **{f"/{path}": inner for path in paths}, **OPEN})
+    profile = replace(TINY, concurrency=3, delay=0.2, max_pages=4)
+    found = crawl("hurried.com", settings=replace(settings, max_retry_after=1.5), profile=profile)
+    assert found.outcome == "ok" and len(found.pages) == 4
+    assert len(times) == 4 and times[1] - times[0] > 0.95
+
+
+def test_a_pause_over_the_cap_ends_the_visit(web: LocalWeb, crawl: Crawl) -> None:
+    paths = ("about", "clients", "jobs", "partners", "contact")
+    links = "".join(f'<a href="/{path}">x</a>' for path in paths)
+    web.add("weary.com", {"/": f"<p>Welcome{links}", "*": status(429, Retry_After="60"), **OPEN})
+    found = crawl("weary.com", profile=replace(TINY, concurrency=1))
+    assert web.paths("weary.com") == ["/", "/about"]
+    assert found.outcome == "degraded" and len(found.pages) == 1
+    assert "the site asks for a pause of 60 s, over the cap of 0.2 s: the visit ended there" in found.degraded_reasons
+
+
 def test_a_calendar_without_end_costs_the_cap_of_pages(web: LocalWeb, crawl: Crawl) -> None:
     numbers = itertools.count()
 
