@@ -71,7 +71,6 @@ class CrawlSettings:
         browser: ``ICP_BROWSER``: a Chromium binary that renders sites made by scripts only; default none.
         concurrency: ``ICP_CRAWL_CONCURRENCY``: sites at a time, 1-500; default 32.
         interactive_head: ``INTERACTIVE_HEAD``: sites per call that reader services are asked for, 0-100; default 12.
-        llm_max_chunks: ``LLM_MAX_CHUNKS``: pieces of text per site that a model may read, 0-50; default 3.
         jina_timeout: ``JINA_TIMEOUT_S``: seconds a reader service has for one page, with one retry; default 6.
         nightly, interactive: the two profiles. ``ICP_CRAWL_NIGHTLY_PAGES`` (1-500; default 20), ``CRAWL_MAX_PAGES``
             (interactive, 1-100; default 6), ``ICP_CRAWL_DELAY_S`` (nightly, 0-60; default 0.5) and
@@ -86,7 +85,6 @@ class CrawlSettings:
     browser: str | None = None
     concurrency: int = 32
     interactive_head: int = 12
-    llm_max_chunks: int = 3
     jina_timeout: float = 6.0
     cache_days: float = 30.0
     failure_hours: float = 24.0
@@ -135,7 +133,6 @@ class CrawlSettings:
             browser=env.get("ICP_BROWSER") or None,
             concurrency=int(_number(env, "ICP_CRAWL_CONCURRENCY", 32, 1, 500, whole=True)),
             interactive_head=int(_number(env, "INTERACTIVE_HEAD", 12, 0, 100, whole=True)),
-            llm_max_chunks=int(_number(env, "LLM_MAX_CHUNKS", 3, 0, 50, whole=True)),
             jina_timeout=_number(env, "JINA_TIMEOUT_S", 6, 0.1, 120),
             cache_days=_number(env, "ICP_CRAWL_CACHE_DAYS", 30, 0, 365),
             nightly=replace(

@@ -316,7 +316,6 @@ def test_settings_come_from_the_environment() -> None:
         ("CRAWL_MAX_PAGES", "0"),
         ("INTERACTIVE_HEAD", "1.5"),
         ("JINA_TIMEOUT_S", "nan"),
-        ("LLM_MAX_CHUNKS", "many"),
         ("ICP_CRAWL_CONTACT", "a\nb"),
     ],
 )
