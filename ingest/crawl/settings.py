@@ -72,9 +72,13 @@ class CrawlSettings:
         concurrency: ``ICP_CRAWL_CONCURRENCY``: sites at a time, 1-500; default 32.
         interactive_head: ``INTERACTIVE_HEAD``: sites per call that reader services are asked for, 0-100; default 12.
         jina_timeout: ``JINA_TIMEOUT_S``: seconds a reader service has for one page, with one retry; default 6.
-        nightly, interactive: the two profiles. ``ICP_CRAWL_NIGHTLY_PAGES`` (1-500; default 20), ``CRAWL_MAX_PAGES``
-            (interactive, 1-100; default 6), ``ICP_CRAWL_DELAY_S`` (nightly, 0-60; default 0.5) and
-            ``ICP_CRAWL_SITE_SECONDS`` (nightly, 1-3600; default 120) set them.
+        max_retry_after: ``ICP_CRAWL_RETRY_AFTER_S``: a site that asks (Retry-After) to be left alone for longer is left
+            alone for this visit, 0-600; default 10.
+        nightly: ``ICP_CRAWL_NIGHTLY_PAGES`` (1-500; default 20), ``ICP_CRAWL_SITE_SECONDS`` (1-3600; default 120),
+            ``ICP_CRAWL_SITE_BYTES`` (10,000-1,000,000,000; default 30,000,000), ``ICP_CRAWL_PAGE_BYTES`` (10,000-
+            50,000,000; default 3,000,000), ``ICP_CRAWL_CONNECTIONS`` (1-16; default 2), ``ICP_CRAWL_DELAY_S`` (0-60;
+            default 0.5), ``ICP_CRAWL_ROBOTS_DELAY_S`` (0-60; default 5).
+        interactive: ``CRAWL_MAX_PAGES`` (1-100; default 6), ``CRAWL_MAX_SECONDS`` (1-600; default 40).
         cache_days: ``ICP_CRAWL_CACHE_DAYS``: a page is not fetched again before, 0-365; default 30.
         failure_hours: pages that could not be read are tried again after this.
         readers_parallel: requests to the last reader service at a time, over all sites.
@@ -135,15 +139,25 @@ class CrawlSettings:
             interactive_head=int(_number(env, "INTERACTIVE_HEAD", 12, 0, 100, whole=True)),
             jina_timeout=_number(env, "JINA_TIMEOUT_S", 6, 0.1, 120),
             cache_days=_number(env, "ICP_CRAWL_CACHE_DAYS", 30, 0, 365),
+            max_retry_after=_number(env, "ICP_CRAWL_RETRY_AFTER_S", defaults.max_retry_after, 0, 600),
             nightly=replace(
                 nightly,
                 max_pages=int(_number(env, "ICP_CRAWL_NIGHTLY_PAGES", nightly.max_pages, 1, 500, whole=True)),
-                delay=_number(env, "ICP_CRAWL_DELAY_S", nightly.delay, 0, 60),
                 max_seconds=_number(env, "ICP_CRAWL_SITE_SECONDS", nightly.max_seconds, 1, 3600),
+                max_bytes=int(
+                    _number(env, "ICP_CRAWL_SITE_BYTES", nightly.max_bytes, 10_000, 1_000_000_000, whole=True)
+                ),
+                page_bytes=int(
+                    _number(env, "ICP_CRAWL_PAGE_BYTES", nightly.page_bytes, 10_000, 50_000_000, whole=True)
+                ),
+                concurrency=int(_number(env, "ICP_CRAWL_CONNECTIONS", nightly.concurrency, 1, 16, whole=True)),
+                delay=_number(env, "ICP_CRAWL_DELAY_S", nightly.delay, 0, 60),
+                max_crawl_delay=_number(env, "ICP_CRAWL_ROBOTS_DELAY_S", nightly.max_crawl_delay, 0, 60),
             ),
             interactive=replace(
                 interactive,
                 max_pages=int(_number(env, "CRAWL_MAX_PAGES", interactive.max_pages, 1, 100, whole=True)),
+                max_seconds=_number(env, "CRAWL_MAX_SECONDS", interactive.max_seconds, 1, 600),
             ),
         )
 

@@ -303,6 +303,19 @@ def test_settings_come_from_the_environment() -> None:
         4.5,
         0,
     )
+    caps = ("SITE_BYTES", "PAGE_BYTES", "CONNECTIONS", "ROBOTS_DELAY_S", "RETRY_AFTER_S")
+    capped = CrawlSettings.from_environment(
+        {f"ICP_CRAWL_{name}": value for name, value in zip(caps, ("20000", "10000", "1", "7", "60"), strict=True)}
+        | {"CRAWL_MAX_SECONDS": "20"}
+    )
+    nightly = capped.nightly
+    assert (nightly.max_bytes, nightly.page_bytes, nightly.concurrency, nightly.max_crawl_delay) == (
+        20_000,
+        10_000,
+        1,
+        7,
+    )
+    assert (capped.max_retry_after, capped.interactive.max_seconds) == (60, 20)
     assert found.target("shop.com") == Target("127.0.0.1", 81) and found.target("other.com") == Target("::1", 82)
     assert found.target("10.0.0.1") is None and found.target("::1") is None
     assert CrawlSettings.from_environment({}).target("shop.com") is None
