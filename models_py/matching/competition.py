@@ -13,15 +13,13 @@ def best_other(query: NDArray[np.int64], value: FloatArray) -> FloatArray:
     if not len(query):
         return np.empty(0)
     starts = np.flatnonzero(np.r_[True, query[1:] != query[:-1]])
-    group = np.cumsum(np.r_[True, query[1:] != query[:-1]]) - 1
     size = np.diff(np.r_[starts, len(query)])
-    best = np.maximum.reduceat(value, starts)
-    order = np.lexsort((-value, query))
-    first = order[starts]
-    second = np.where(size > 1, value[order[np.minimum(starts + 1, len(query) - 1)]], 0.0)
-    other = best[group]
-    other[first] = second
-    return np.where(size[group] > 1, other, 0.0)
+    best = np.repeat(np.maximum.reduceat(value, starts), size)
+    is_best = value == best
+    alone = np.repeat(np.add.reduceat(is_best, starts, dtype=np.int64) == 1, size)
+    second = np.repeat(np.maximum.reduceat(np.where(is_best, -np.inf, value), starts), size)
+    other = np.where(is_best & alone, second, best)
+    return np.where(np.repeat(size, size) > 1, other, 0.0)
 
 
 def ranks(query: NDArray[np.int64], value: FloatArray) -> FloatArray:

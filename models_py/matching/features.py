@@ -7,7 +7,7 @@ to 1 (logarithms a little more), and 0 where a thing is not known.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from rapidfuzz.distance import JaroWinkler
 
 from models_py.matching.competition import best_other, ranks
 from models_py.matching.index import Candidates, MatchIndex, Queries
+from models_py.matching.names import is_acronym
 from models_py.matching.records import Record, likeness, misspelled, record_of
 
 FloatArray = NDArray[np.float64]
@@ -93,6 +94,24 @@ def feature_names(known: Sequence[str]) -> tuple[str, ...]:
     )
 
 
+def stack(columns: Mapping[str, FloatArray], names: Sequence[str]) -> FloatArray:
+    """Columns (m,) beside each other (m, len(names)); copied as rows and turned, which is many times as fast."""
+    return np.array([columns[name] for name in names]).T
+
+
+class _Rarity(dict[str, float]):
+    """Inverse document frequency of words over its largest value: 1 for a word that no entity has."""
+
+    def __init__(self, index: MatchIndex) -> None:
+        self._index = index
+
+    def __missing__(self, word: str) -> float:
+        n = self._index.size
+        rarity = math.log(n / min(n, 1 + self._index.word_counts.get(word, 0)) + 1) / math.log(n + 1)
+        self[word] = rarity
+        return rarity
+
+
 class Comparison:
     """Pairs of queries and candidates, with their features as columns.
 
@@ -106,6 +125,7 @@ class Comparison:
     def __init__(self, queries: Queries, keys: Sequence[str], index: MatchIndex, pairs: Candidates) -> None:
         self.pairs = pairs
         self.index = index
+        self._rarity = _Rarity(index)
         self._asked = [
             record_of(
                 name,
@@ -117,43 +137,40 @@ class Comparison:
             )
             for row, name in enumerate(queries.names)
         ]
-        self._found: dict[int, Record] = {}
-        left = [self._asked[row] for row in pairs.query]
-        right = [self._entity(int(form)) for form in pairs.form]
+        forms, of_form = np.unique(pairs.form, return_inverse=True)
+        found = [self._entity(form) for form in forms.tolist()]
+        left = [self._asked[row] for row in pairs.query.tolist()]
+        right = [found[at] for at in of_form.tolist()]
+        self.left, self.right = left, right
+        codes: dict[str, int] = {}
+        self.core = np.array([codes.setdefault(record.core, len(codes)) for record in right], dtype=np.int64)
+        self.has_domain = np.array([bool(record.domains) for record in right], dtype=np.bool_)
         self.columns: dict[str, FloatArray] = {}
         self._compare_names(left, right)
         self._compare_domains(left, right)
         self._compare_places(left, right)
         self._compare_years(left, right)
-        self.left, self.right = left, right
-        codes: dict[str, int] = {}
-        self.core = np.array([codes.setdefault(record.core, len(codes)) for record in right], dtype=np.int64)
-        self.has_domain = np.array([bool(record.domains) for record in right], dtype=np.bool_)
         self._compare_spelling()
         self._compete()
         self._bend()
 
     def matrix(self, names: Sequence[str]) -> FloatArray:
         """Features as columns (m, len(names))."""
-        if not len(self.pairs.query):
-            return np.empty((0, len(names)))
-        return np.column_stack([self.columns[name] for name in names])
+        return stack(self.columns, names)
 
     def _entity(self, form: int) -> Record:
-        if form not in self._found:
-            index, entity = self.index, int(self.index.form_entity[form])
-            self._found[form] = record_of(
-                index.form_name(form),
-                index.keys[form],
-                index.domains[entity] if index.domains is not None else None,
-                index.cities[entity] if index.cities is not None else None,
-                index.countries[entity] if index.countries is not None else None,
-                int(index.years[entity]) if index.years is not None else None,
-            )
-        return self._found[form]
+        index, entity = self.index, int(self.index.form_entity[form])
+        return record_of(
+            index.form_name(form),
+            index.keys[form],
+            index.domains[entity] if index.domains is not None else None,
+            index.cities[entity] if index.cities is not None else None,
+            index.countries[entity] if index.countries is not None else None,
+            int(index.years[entity]) if index.years is not None else None,
+        )
 
     def _compare_names(self, left: list[Record], right: list[Record]) -> None:
-        columns, count = self.columns, len(left)
+        columns, query, count = self.columns, self.pairs.query, len(left)
         keys = [record.key for record in left], [record.key for record in right]
         dense = [record.dense for record in left], [record.dense for record in right]
 
@@ -170,69 +187,70 @@ class Comparison:
         names = ("core_equal", "query_covered", "entity_covered", "rarest_shared", "first_word", "contained")
         for at, name in enumerate((*names, "acronym", "form_agrees", "form_differs", "covered_beyond_place")):
             columns[name] = table[:, at]
+        columns["query_covered"] /= self._of_asked(self._weight(a.words) for a in self._asked)
+        columns["covered_beyond_place"] /= self._of_asked(self._weight(a.words - a.place_words) for a in self._asked)
         columns["key_equal"] = np.array([float(a.dense == b.dense) for a, b in zip(left, right, strict=True)])
         columns["former_name"] = (self.pairs.form >= len(self.index)).astype(np.float64)
         live = self.index.is_live
         columns["not_live"] = np.zeros(count) if live is None else (~live[self.pairs.entity]).astype(np.float64)
-        others = {key: len(self.index.by_key(key)) for key in set(keys[1])}
-        columns["same_name_elsewhere"] = np.log([max(others[key], 1) for key in keys[1]])
+        columns["same_name_elsewhere"] = np.log(np.maximum(self.index.by_key.counts(keys[1]), 1))
         columns["core_rarity"] = columns["core_equal"] * columns["rarest_shared"]
         brands = [a.core.split(" ", 1)[0] for a in self._asked]
-        weights = np.array([self._rarity(brand) for brand in brands])
-        same = [float(brands[at] == b.core.split(" ", 1)[0]) for at, b in zip(self.pairs.query, right, strict=True)]
-        columns["brand_equal"] = np.array(same) * (weights[self.pairs.query] if count else np.empty(0))
-        group = np.array([float(bool(_GROUP_WORDS & set(a.key.split()))) for a in left])
-        columns["group_asked"] = group
-        columns["group_and_brand"] = group * columns["brand_equal"]
+        weights = np.array([self._rarity[brand] for brand in brands])
+        same = [brands[at] == b.core.split(" ", 1)[0] for at, b in zip(query.tolist(), right, strict=True)]
+        columns["brand_equal"] = np.array(same, dtype=np.float64) * weights[query]
+        columns["group_asked"] = self._of_asked(not _GROUP_WORDS.isdisjoint(a.key.split()) for a in self._asked)
+        columns["group_and_brand"] = columns["group_asked"] * columns["brand_equal"]
         columns["brand_and_form"] = columns["brand_equal"] * columns["form_agrees"]
         columns["surplus_words"] = np.log1p([len(b.words - a.words) for a, b in zip(left, right, strict=True)])
         columns["entity_formless"] = np.array([float(not b.forms) for b in right])
         columns["both_covered"] = columns["query_covered"] * columns["entity_covered"]
         columns["cosine_high"] = np.maximum(columns["cosine"] - 0.6, 0.0)
-        rarity = np.array([max((self._rarity(word) for word in a.words), default=0.0) for a in self._asked])
-        short = np.array([float(len(a.dense) <= 4) for a in self._asked])
-        columns["query_rarity"] = rarity[self.pairs.query] if count else np.empty(0)
-        columns["query_short"] = short[self.pairs.query] if count else np.empty(0)
+        rarest = [max([self._rarity[word] for word in a.words], default=0.0) for a in self._asked]
+        columns["query_rarity"] = self._of_asked(rarest)
+        columns["query_short"] = self._of_asked(len(a.dense) <= 4 for a in self._asked)
         columns["rare_covered"] = columns["query_rarity"] * columns["query_covered"]
-        covering = np.bincount(self.pairs.query, weights=columns["query_covered"] > 0.99, minlength=len(self._asked))
-        alike = np.bincount(self.pairs.query, weights=columns["key_equal"], minlength=len(self._asked))
-        columns["covered_by_many"] = np.log1p(covering[self.pairs.query]) * (columns["query_covered"] > 0.99)
+        covering = np.bincount(query, weights=columns["query_covered"] > 0.99, minlength=len(self._asked))
+        alike = np.bincount(query, weights=columns["key_equal"], minlength=len(self._asked))
+        columns["covered_by_many"] = np.log1p(covering[query]) * (columns["query_covered"] > 0.99)
+        begun_by = [f"{a.core} " if len(a.core) >= _SHORTEST_CORE else None for a in self._asked]
         begins = [
-            float(len(a.core) >= _SHORTEST_CORE and b.plain.startswith(f"{a.core} "))
-            for a, b in zip(left, right, strict=True)
+            (start := begun_by[at]) is not None and b.plain.startswith(start)
+            for at, b in zip(query.tolist(), right, strict=True)
         ]
-        columns["begins_with_core"] = np.array(begins)
-        begun = np.bincount(self.pairs.query, weights=columns["begins_with_core"], minlength=len(self._asked))
-        columns["begun_by_many"] = np.log1p(begun[self.pairs.query]) * columns["begins_with_core"]
-        one_word = np.array([float(" " not in a.core) for a in self._asked])
-        columns["one_word"] = one_word[self.pairs.query]
+        columns["begins_with_core"] = np.array(begins, dtype=np.float64)
+        begun = np.bincount(query, weights=columns["begins_with_core"], minlength=len(self._asked))
+        columns["begun_by_many"] = np.log1p(begun[query]) * columns["begins_with_core"]
+        columns["one_word"] = self._of_asked(" " not in a.core for a in self._asked)
         columns["one_word_and_brand"] = columns["one_word"] * columns["brand_equal"]
         columns["one_word_begins"] = columns["one_word"] * columns["begins_with_core"]
-        columns["namesakes"] = np.log1p(alike[self.pairs.query]) * columns["key_equal"]
+        columns["namesakes"] = np.log1p(alike[query]) * columns["key_equal"]
 
     def _name_pair(self, a: Record, b: Record) -> tuple[float, ...]:
         shared = a.words & b.words
-        weight = {word: self._rarity(word) for word in a.words | b.words}
-        common = sum(weight[word] for word in shared)
-        common_beyond = sum(weight[word] for word in shared - a.place_words)
-        short, long = sorted((a.dense, b.dense), key=len)
+        weights = [self._rarity[word] for word in shared]
+        common = sum(weights)
+        short, long = (a.dense, b.dense) if len(a.dense) <= len(b.dense) else (b.dense, a.dense)
         return (
-            float(a.core == b.core),
-            common / (sum(weight[word] for word in a.words) or 1),
-            common / (sum(weight[word] for word in b.words) or 1),
-            max((weight[word] for word in shared), default=0.0),
-            float(a.key.split(" ", 1)[0] == b.key.split(" ", 1)[0]),
-            float(len(short) > 3 and short != long and short in long),
-            float(a.dense in b.acronyms or b.dense in a.acronyms),
-            float(bool(a.forms) and a.forms == b.forms),
-            float(bool(a.forms) and bool(b.forms) and not a.forms & b.forms),
-            common_beyond / (sum(weight[word] for word in a.words - a.place_words) or 1),
+            a.core == b.core,
+            common,
+            common / self._weight(b.words),
+            max(weights, default=0.0),
+            a.key.split(" ", 1)[0] == b.key.split(" ", 1)[0],
+            len(short) > 3 and short != long and short in long,
+            is_acronym(a.dense, b.key) or is_acronym(b.dense, a.key),
+            bool(a.forms) and a.forms == b.forms,
+            bool(a.forms) and bool(b.forms) and a.forms.isdisjoint(b.forms),
+            sum([self._rarity[word] for word in shared - a.place_words]) if a.place_words else common,
         )
 
-    def _rarity(self, word: str) -> float:
-        """Inverse document frequency over its largest value: 1 for a word that no entity has."""
-        n = self.index.size
-        return math.log(n / min(n, 1 + self.index.word_counts.get(word, 0)) + 1) / math.log(n + 1)
+    def _weight(self, words: Iterable[str]) -> float:
+        """How much these words are together, in rarity; 1 for none, so that it can be divided by."""
+        return sum([self._rarity[word] for word in words]) or 1.0
+
+    def _of_asked(self, values: Iterable[float]) -> FloatArray:
+        """A value of each query as one of each pair."""
+        return np.fromiter(values, dtype=np.float64, count=len(self._asked))[self.pairs.query]
 
     def _compare_domains(self, left: list[Record], right: list[Record]) -> None:
         columns = self.columns
@@ -241,30 +259,30 @@ class Comparison:
             for record in self._asked
             for domain in record.domains
         }
-        table = np.zeros((len(left), 8))
-        for row, (a, b) in enumerate(zip(left, right, strict=True)):
-            equal = bool(a.domains & b.domains)
-            both = bool(a.domains and b.domains)
+        table = np.zeros((len(left), 7))
+        asked = self._of_asked(bool(a.domains) for a in self._asked) > 0
+        for row in np.flatnonzero(asked | self.has_domain).tolist():
+            a, b = left[row], right[row]
+            equal = not a.domains.isdisjoint(b.domains)
             table[row] = (
                 equal,
-                both and not equal,
+                bool(a.domains and b.domains) and not equal,
                 bool(a.domains) and not b.domains,
                 math.log(max((owners[domain] for domain in a.domains), default=1)) if equal else 0.0,
-                not equal and bool(a.stems & b.stems),
+                not equal and not a.stems.isdisjoint(b.stems),
                 likeness(a, b.stems),
                 likeness(b, a.stems),
-                not a.domains,
             )
         names = ("domain_equal", "domain_differs", "domain_unknown", "domain_shared", "stem_equal", "name_in_domain")
-        for at, name in enumerate((*names, "domain_in_name", "query_domain_unknown")):
+        for at, name in enumerate((*names, "domain_in_name")):
             columns[name] = table[:, at]
+        columns["query_domain_unknown"] = (~asked).astype(np.float64)
         columns["domain_and_name"] = columns["domain_equal"] * columns["query_covered"]
-        brands = [record.core.split(" ", 1)[0] for record in left]
-        inside = [
-            float(len(brand) > 2 and any(brand in stem for stem in b.stems))
-            for brand, b in zip(brands, right, strict=True)
-        ]
-        columns["brand_in_domain"] = np.array(inside)
+        inside = np.zeros(len(left))
+        for row in np.flatnonzero(self.has_domain).tolist():
+            brand = left[row].core.split(" ", 1)[0]
+            inside[row] = len(brand) > 2 and any(brand in stem for stem in right[row].stems)
+        columns["brand_in_domain"] = inside
         columns["shared_and_brand"] = columns["domain_shared"] * columns["brand_equal"]
         columns["shared_without_brand"] = columns["domain_shared"] * (columns["brand_equal"] == 0)
         columns["brand_and_domain"] = columns["brand_equal"] * columns["domain_equal"]
@@ -273,15 +291,10 @@ class Comparison:
         columns["unknown_and_key"] = columns["domain_unknown"] * columns["key_equal"]
         columns["differs_and_covered"] = columns["domain_differs"] * columns["query_covered"]
         columns["domain_and_unlike"] = columns["domain_equal"] * (columns["token_set"] < 0.5)
-        columns["same_suffix"] = (
-            np.array(
-                [
-                    float(bool({d.rsplit(".", 1)[-1] for d in a.domains} & {d.rsplit(".", 1)[-1] for d in b.domains}))
-                    for a, b in zip(left, right, strict=True)
-                ]
-            )
-            * columns["domain_differs"]
-        )
+        columns["same_suffix"] = np.zeros(len(left))
+        for row in np.flatnonzero(columns["domain_differs"]).tolist():
+            mine, its = ({domain.rsplit(".", 1)[-1] for domain in of.domains} for of in (left[row], right[row]))
+            columns["same_suffix"][row] = not mine.isdisjoint(its)
         columns["domain_and_core"] = columns["domain_equal"] * columns["core_equal"]
         columns["differs_and_key"] = columns["domain_differs"] * columns["key_equal"]
 
@@ -334,15 +347,20 @@ class Comparison:
 
     def _compare_spelling(self) -> None:
         """Typing errors, names that share a word at most, and names that the query's domain is made of."""
-        columns, both = self.columns, list(zip(self.left, self.right, strict=True))
+        columns, left, right = self.columns, self.left, self.right
         backed = (columns["domain_equal"] + columns["stem_equal"] + columns["city_equal"]) > 0
+        columns["misspelled"] = np.zeros(len(left))
         alike = columns["compact_ratio"] >= _SPELLED_ALIKE
-        typo = [same and misspelled(a, b) for same, (a, b) in zip(alike, both, strict=True)]
-        columns["misspelled"] = np.array(typo, dtype=np.float64) * (columns["core_equal"] == 0)
-        plain = [a.core == b.core and a.words ^ b.words <= _PLAIN for a, b in both]
-        named = np.array(plain, dtype=np.bool_) | ((columns["key_equal"] + columns["misspelled"]) > 0)
+        for row in np.flatnonzero(alike & (columns["core_equal"] == 0)).tolist():
+            columns["misspelled"][row] = misspelled(left[row], right[row])
+        named = (columns["key_equal"] + columns["misspelled"]) > 0
+        for row in np.flatnonzero(columns["core_equal"]).tolist():
+            named[row] |= left[row].words ^ right[row].words <= _PLAIN
         columns["loosely_named"] = (~named & ~backed).astype(np.float64)
-        whole = [len(b.dense) >= _WHOLE_NAME and any(b.dense in stem for stem in a.stems) for a, b in both]
+        whole = [
+            len(b.dense) >= _WHOLE_NAME and any(b.dense in stem for stem in a.stems) if a.stems else False
+            for a, b in zip(left, right, strict=True)
+        ]
         columns["wholly_in_domain"] = np.array(whole, dtype=np.float64)
         columns["misspelled_in_domain"] = columns["misspelled"] * columns["domain_in_name"]
         columns["key_in_domain"] = columns["key_equal"] * columns["domain_in_name"]

@@ -14,6 +14,7 @@ from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from models_py.errors import ShapeError
 from models_py.matching.names import acronyms_of, compact, core_name, fold, name_key, skeleton
@@ -40,10 +41,24 @@ class Lookup:
 
     def __call__(self, text: str) -> NDArray[np.int32]:
         """Rows of this text, in order."""
-        if not text:
-            return self._rows[:0]
-        wanted = hash(text)
-        return self._rows[np.searchsorted(self._hashes, wanted) : np.searchsorted(self._hashes, wanted, "right")]
+        return self.find([text], len(self._rows))[1]
+
+    def find(self, texts: Sequence[str], most: int, *, or_none: bool = False) -> tuple[IntArray, NDArray[np.int32]]:
+        """Which text (m,) has which row (m,): the first ``most`` of each, or none of a text that has more."""
+        start, size = self._spans(texts)
+        size = np.where(size > most, 0, size) if or_none else np.minimum(size, most)
+        which, first = np.repeat(np.arange(len(texts)), size), np.cumsum(size) - size
+        return which, self._rows[np.arange(len(which)) + (start - first)[which]]
+
+    def counts(self, texts: Sequence[str]) -> IntArray:
+        """How many rows each text has."""
+        return self._spans(texts)[1]
+
+    def _spans(self, texts: Sequence[str]) -> tuple[IntArray, IntArray]:
+        """Where the rows of each text start, and how many they are; an empty text has none."""
+        wanted = np.fromiter(map(hash, texts), dtype=np.int64, count=len(texts))
+        start, end = np.searchsorted(self._hashes, wanted), np.searchsorted(self._hashes, wanted, "right")
+        return start, np.where(wanted == hash(""), 0, end - start)
 
 
 @dataclass(frozen=True)
@@ -197,31 +212,27 @@ class MatchIndex:
         From 3-grams, equal key or core name, a name that begins with the core name (branches of one company), equal
         domain, and a domain named like the query or its domain.
         """
-        near = self.ngrams.nearest(keys, NEAREST, threads)
-        alike = self._alike_stems(queries, keys, threads) if self.domains is not None else None
-        query: list[int] = []
-        forms: list[int] = []
-        for row, key in enumerate(keys):
-            domain = (queries.domains[row] if queries.domains else None) or ""
-            found = {int(form): None for form in near.indices[near.indptr[row] : near.indptr[row + 1]]}
-            found |= dict.fromkeys(int(form) for form in self.by_key(key)[:PER_LOOKUP])
-            found |= dict.fromkeys(int(form) for form in self.by_core(core_name(key))[:PER_LOOKUP])
-            begun = self.by_start(starts_of(core_name(key))[-1])
-            if len(begun) <= PER_LOOKUP:  # more share a common word, not a company
-                found |= dict.fromkeys(int(form) for form in begun)
-            found |= dict.fromkeys(int(form) for form in self.by_acronym(compact(key))[:NEAREST])
-            if alike is not None:
-                found |= dict.fromkeys(alike[row])
-                for lookup, text in (
-                    (self.by_domain, domain),
-                    (self.by_stem, domain_stem(domain)),
-                    (self.by_stem, compact(key)),
-                ):
-                    found |= dict.fromkeys(int(entity) for entity in lookup(text)[:PER_LOOKUP])
-            query += [row] * len(found)
-            forms += found
-        rows, form = np.array(query, dtype=np.int64), np.array(forms, dtype=np.int64)
-        cosine = self.ngrams.cosines(self.ngrams.vectors(keys), rows, [self.keys[at] for at in forms])
+        dense, cores = [compact(key) for key in keys], [core_name(key) for key in keys]
+        begun = [starts_of(core)[-1] for core in cores]
+        found = [
+            _cells(self.ngrams.nearest(keys, NEAREST, threads)),
+            self.by_key.find(keys, PER_LOOKUP),
+            self.by_core.find(cores, PER_LOOKUP),
+            self.by_start.find(begun, PER_LOOKUP, or_none=True),  # what more begin with is a word, not a company
+            self.by_acronym.find(dense, NEAREST),
+        ]
+        if self.domains is not None:
+            domains = [domain or "" for domain in queries.domains or [None] * len(keys)]
+            stems = [domain_stem(domain) for domain in domains]
+            found.append(self.by_domain.find(domains, PER_LOOKUP))
+            for texts in (stems, dense):
+                found.append(self.by_stem.find(texts, PER_LOOKUP))
+                row, stem = _cells(self.stems.nearest(texts, NEAREST_STEMS, threads))
+                found.append((row, self.stem_entity[stem]))
+        cells = np.unique(np.concatenate([row * self.size + form for row, form in found]))
+        rows, form = np.divmod(cells, self.size)
+        forms = [self.keys[at] for at in form.tolist()]
+        cosine = self.ngrams.cosines(self.ngrams.vectors(keys), rows, forms)
         entity = self.form_entity[form].astype(np.int64)
         order = np.lexsort((form, -cosine, entity, rows))  # the closest form of each entity first
         rows, entity, form, cosine = rows[order], entity[order], form[order], cosine[order]
@@ -229,15 +240,10 @@ class MatchIndex:
         first[1:] = (rows[1:] != rows[:-1]) | (entity[1:] != entity[:-1])
         return Candidates(rows[first], entity[first], form[first], cosine[first])
 
-    def _alike_stems(self, queries: Queries, keys: Sequence[str], threads: int | None) -> list[list[int]]:
-        """Entities whose domain is spelled like the query's name or domain."""
-        asked = [domain_stem(domain or "") for domain in queries.domains or [None] * len(keys)]
-        found: list[list[int]] = [[] for _ in keys]
-        for texts in (asked, [compact(key) for key in keys]):
-            near = self.stems.nearest(texts, NEAREST_STEMS, threads)
-            for row, entities in enumerate(found):
-                entities += self.stem_entity[near.indices[near.indptr[row] : near.indptr[row + 1]]].tolist()
-        return found
+
+def _cells(matrix: sparse.csr_matrix) -> tuple[IntArray, NDArray[np.int32]]:
+    """Rows and columns of what a matrix holds."""
+    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), matrix.indices[: matrix.nnz]
 
 
 def domain_stem(domain: str) -> str:

@@ -6,7 +6,8 @@ here: decisions of people, which the warehouse keeps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_py.matching.competition import best_other, ranks
-from models_py.matching.features import Comparison
+from models_py.matching.features import Comparison, stack
 from models_py.matching.index import MatchIndex, Queries
 from models_py.matching.names import name_key
 from models_py.matching.ranker import Known, Ranker, default_ranker
@@ -96,7 +97,7 @@ def match(queries: Queries, index: MatchIndex, *, model: Ranker | None = None, t
 
     Args:
         model: default: the ranker that comes with the package.
-        threads: for the product with the 3-gram matrix; default: all cores.
+        threads: for the product with the 3-gram matrix; default: one.
 
     Raises:
         InputError: the ranker has no variant for names alone.
@@ -136,52 +137,54 @@ def known_of(queries: Queries, row: int, index: MatchIndex) -> tuple[Known, ...]
 
 
 def _decide(queries: Queries, index: MatchIndex, ranker: Ranker, comparison: Comparison) -> Matches:
-    query = comparison.pairs.query
-    variants = [ranker.variant_for(known_of(queries, row, index)) for row in range(len(queries))]
+    query, count = comparison.pairs.query, len(queries)
+    variant_for = functools.cache(ranker.variant_for)
+    variants = [variant_for(known_of(queries, row, index)) for row in range(count)]
     probability, accepted_from = np.zeros(len(query)), np.ones(len(query))
     for variant in {id(variant): variant for variant in variants}.values():
         mine = np.array([each is variant for each in variants], dtype=np.bool_)[query]
         probability[mine] = variant.cautious(comparison, variant.probabilities(comparison))[mine]
         accepted_from[mine] = variant.accepted_from(comparison)[mine]
     other, rank = best_other(query, probability), ranks(query, probability)
-    starts = np.searchsorted(query, np.arange(len(queries) + 1))
     answers = Matches(
-        entity=np.full(len(queries), NONE, dtype=np.int64),
-        path=["none"] * len(queries),
-        probability=np.zeros(len(queries)),
-        margin=np.zeros(len(queries)),
-        why=["No entity has a name, domain or initials like it."] * len(queries),
+        entity=np.full(count, NONE, dtype=np.int64),
+        path=["none"] * count,
+        probability=np.zeros(count),
+        margin=np.zeros(count),
+        why=["No entity has a name, domain or initials like it."] * count,
         candidates=[[] for _ in variants],
     )
-    for row, variant in enumerate(variants):
-        rows = np.arange(starts[row], starts[row + 1])
-        if not len(rows):
-            continue
-        kept = rows[np.argsort(rank[rows])][:CANDIDATES_KEPT]
-        best = int(kept[0])
-        answers.candidates[row] = [
-            Candidate(
-                entity=int(comparison.pairs.entity[at]),
-                probability=float(probability[at]),
-                features=_kept(comparison, int(at)),
-                why=explain(comparison, int(at)),
-            )
-            for at in kept
-        ]
-        answers.probability[row] = probability[best]
-        answers.margin[row] = probability[best] - other[best]
-        answers.path[row] = _path(
-            comparison,
-            best,
-            variant.review,
-            float(accepted_from[best]),
-            float(probability[best]),
-            float(answers.margin[row]),
-        )
-        if answers.path[row] != "none":
-            answers.entity[row] = comparison.pairs.entity[best]
-        answers.why[row] = _sentence(index, comparison, best, answers.path[row], float(probability[best]), other[best])
+    for row, candidate in _candidates(comparison, probability, rank):
+        answers.candidates[row].append(candidate)
+    for best in np.flatnonzero(rank == 1).tolist():
+        row = int(query[best])
+        candidate, rival = answers.candidates[row][0], float(other[best])
+        answers.probability[row] = candidate.probability
+        answers.margin[row] = margin = candidate.probability - rival
+        path = _path(comparison, best, variants[row].review, float(accepted_from[best]), candidate.probability, margin)
+        answers.path[row] = path
+        if path != "none":
+            answers.entity[row] = candidate.entity
+        answers.why[row] = _sentence(index, candidate, path, rival)
     return answers
+
+
+def _candidates(comparison: Comparison, probability: FloatArray, rank: FloatArray) -> Iterator[tuple[int, Candidate]]:
+    """The best of each query, best first, each with the row of its query."""
+    query, entity = comparison.pairs.query, comparison.pairs.entity
+    order = np.lexsort((rank, query))
+    rows = order[rank[order] <= CANDIDATES_KEPT]
+    table = stack(comparison.columns, KEPT)[rows].tolist()
+    for of, who, chance, values, why in zip(
+        query[rows].tolist(),
+        entity[rows].tolist(),
+        probability[rows].tolist(),
+        table,
+        explain(comparison, rows),
+        strict=True,
+    ):
+        said = {name: kept for name, value in zip(KEPT, values, strict=True) if value and (kept := round(value, 4))}
+        yield of, Candidate(entity=who, probability=chance, features=said, why=why)
 
 
 def _path(
@@ -198,28 +201,30 @@ def _path(
 
 def _has_twin(comparison: Comparison, row: int) -> bool:
     """Whether another candidate has the same name and nothing that is known tells the two apart."""
-    mine = np.flatnonzero(comparison.pairs.query == comparison.pairs.query[row])
-    names = ("key_equal", "domain_equal", "city_equal", "year_equal", "not_live", "former_name")
-    same = np.array([comparison.right[at].key == comparison.right[row].key for at in mine])
-    for name in names:
+    query = comparison.pairs.query
+    mine = slice(*np.searchsorted(query, (query[row], query[row] + 1)))
+    key = comparison.right[row].key
+    same = np.array([each.key == key for each in comparison.right[mine]], dtype=np.bool_)
+    for name in ("key_equal", "domain_equal", "city_equal", "year_equal", "not_live", "former_name"):
         same &= comparison.columns[name][mine] == comparison.columns[name][row]
     return bool(same.sum() > 1)
 
 
-def explain(comparison: Comparison, row: int) -> str:
-    """What a pair has in common and what speaks against it, in words."""
-    said = []
+def explain(comparison: Comparison, rows: NDArray[np.int64]) -> list[str]:
+    """What each of these pairs has in common and what speaks against it, in words."""
+    said: list[list[str]] = []
     for group in _SAYINGS:
-        words = next((text for name, above, text in group if comparison.columns[name][row] > above), None)
-        if words:
-            said.append(words)
-    return ", ".join(said)
+        holds = [comparison.columns[name][rows] > above for name, above, _ in group]
+        texts = np.array([text for _, _, text in group] + [""], dtype=object)
+        first = np.select(holds, range(len(group)), default=len(group))
+        said.append(texts[first].tolist())
+    return [", ".join(filter(None, each)) for each in zip(*said, strict=True)]
 
 
-def _sentence(index: MatchIndex, comparison: Comparison, row: int, path: Path, probability: float, other: float) -> str:
-    name = index.names[int(comparison.pairs.entity[row])]
+def _sentence(index: MatchIndex, candidate: Candidate, path: Path, other: float) -> str:
+    name = index.names[candidate.entity]
     rival = f"; the next best has {_floor(other)}" if other >= 0.005 else "; no other comes near"
-    facts = f"{explain(comparison, row)}; {_floor(probability)} probable{rival}"
+    facts = f"{candidate.why}; {_floor(candidate.probability)} probable{rival}"
     if path == "none":
         return f"Nothing probable enough: the closest is {name} ({facts})."
     return f"{name}: {facts}."
@@ -227,8 +232,3 @@ def _sentence(index: MatchIndex, comparison: Comparison, row: int, path: Path, p
 
 def _floor(probability: float) -> str:
     return f"{int(100 * probability)} %"
-
-
-def _kept(comparison: Comparison, row: int) -> dict[str, float]:
-    values = {name: round(float(comparison.columns[name][row]), 4) for name in KEPT}
-    return {name: value for name, value in values.items() if value}

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models_py.errors import InputError
 from models_py.matching.competition import best_other, ranks
-from models_py.matching.features import Comparison
+from models_py.matching.features import Comparison, stack
 
 FloatArray = NDArray[np.float64]
 Known = Literal["name", "address", "domain", "place", "year"]
@@ -148,10 +148,7 @@ def default_ranker() -> Ranker:
 
 def second_matrix(comparison: Comparison, first: FloatArray, features: Sequence[str]) -> FloatArray:
     """Features of the second stage (m, len(features)), from the first stage's probabilities (m,)."""
-    columns = comparison.columns | standing(comparison, first)
-    if not len(first):
-        return np.empty((0, len(features)))
-    return np.column_stack([columns[name] for name in features])
+    return stack(comparison.columns | standing(comparison, first), features)
 
 
 def standing(comparison: Comparison, first: FloatArray) -> dict[str, FloatArray]:
