@@ -127,7 +127,7 @@ class Loader:
 
     def stage_marks(self, marks: pl.DataFrame) -> None:
         """Copy the watermarks (``mark``) of a batch's rows."""
-        bulk.copy_frame(self.cursor, "marks", _MARKS, marks)
+        bulk.copy_frame(self.cursor, "marks", _MARKS, marks.rename({ROW: "row_number"}))
 
     def highest_mark(self) -> int | None:
         """The highest watermark of all rows."""
