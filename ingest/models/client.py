@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -50,7 +52,7 @@ class _Attempt(Generic[Schema]):
 
 
 class ModelClient:
-    """Asks on behalf of one tenant.
+    """Asks on behalf of one tenant; several threads may ask at once, and keep the caps together.
 
     Args:
         connection: where calls are logged. Give it one that commits by itself, so that the log outlives a rollback.
@@ -71,6 +73,8 @@ class ModelClient:
         self._tenant_id = tenant_id
         self._run_id = run_id
         self._sleep = sleep
+        self._caps = threading.Condition()
+        self._calls_held = self._prompt_tokens_held = 0
         self._tracer = Tracer(settings)
         self._openai = (
             openai.OpenAI(
@@ -106,32 +110,55 @@ class ModelClient:
         """
         if self._openai is None:
             return Answer("failed", None, "OPENAI_API_KEY is not set: no model was asked")
-        if reason := self._cap(len(instructions) + len(text), now):
-            self._log(purpose, _Attempt(Answer[Schema]("capped", None, reason)), 0.0, now)
-            return Answer("capped", None, reason)
-        for attempt in range(self.settings.retries + 1):
-            started = time.perf_counter()
-            result = self._attempt(schema, instructions, text)
-            self._log(purpose, result, (time.perf_counter() - started) * 1000, now)
-            if result.wait is None or attempt == self.settings.retries:
-                break
-            wait = result.wait or min(0.5 * 2.0**attempt, self.settings.longest_wait_seconds)
-            if wait > self.settings.longest_wait_seconds:
-                break
-            self._sleep(wait)
-        return result.answer
+        with self._held((len(instructions) + len(text)) // _CHARACTERS_PER_TOKEN, now) as reason:
+            if reason is not None:
+                self._log(purpose, _Attempt(Answer[Schema]("capped", None, reason)), 0.0, now)
+                return Answer("capped", None, reason)
+            for attempt in range(self.settings.retries + 1):
+                started = time.perf_counter()
+                result = self._attempt(schema, instructions, text)
+                self._log(purpose, result, (time.perf_counter() - started) * 1000, now)
+                if result.wait is None or attempt == self.settings.retries:
+                    break
+                wait = result.wait or min(0.5 * 2.0**attempt, self.settings.longest_wait_seconds)
+                if wait > self.settings.longest_wait_seconds:
+                    break
+                self._sleep(wait)
+            return result.answer
 
-    def _cap(self, characters: int, now: dt.datetime) -> str | None:
-        """Why a call of this size may not be made today; None where it may."""
+    @contextmanager
+    def _held(self, prompt: int, now: dt.datetime) -> Iterator[str | None]:
+        """Hold against the caps what a call may use, until it is logged; or say why it may not be made.
+
+        A call that only others under way stand against waits for them, since they use less than is held.
+        """
+        with self._caps:
+            while (reason := self._cap(prompt, now)) is not None and self._calls_held:
+                self._caps.wait()
+            if reason is None:
+                self._calls_held += 1
+                self._prompt_tokens_held += prompt
+        try:
+            yield reason
+        finally:
+            if reason is None:
+                with self._caps:
+                    self._calls_held -= 1
+                    self._prompt_tokens_held -= prompt
+                    self._caps.notify_all()
+
+    def _cap(self, prompt: int, now: dt.datetime) -> str | None:
+        """Why a call with so many prompt tokens may not be made beside those under way; None where it may."""
         spent = spent_today(self._connection, tenant_id=self._tenant_id, now=now)
-        prompt = characters // _CHARACTERS_PER_TOKEN
-        wanted = prompt + self.settings.max_output_tokens
+        prompt += self._prompt_tokens_held
+        output = (self._calls_held + 1) * self.settings.max_output_tokens
+        wanted = prompt + output
         if spent.tokens + wanted > self.settings.tokens_per_day:
             return (
                 f"LLM_TOKENS_PER_DAY: {spent.tokens:,} of {self.settings.tokens_per_day:,} tokens used today,"
                 f" this call may take {wanted:,}"
             )
-        cost = self.settings.cost(prompt, self.settings.max_output_tokens)
+        cost = self.settings.cost(prompt, output)
         if cost is not None and spent.cost_usd + cost > self.settings.cost_per_day_usd:
             return (
                 f"LLM_COST_PER_DAY_USD: {spent.cost_usd:.4f} of {self.settings.cost_per_day_usd:g} USD used today,"

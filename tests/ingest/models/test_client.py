@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import Any
 
@@ -213,6 +214,23 @@ def test_the_token_cap_refuses_before_the_call_and_is_logged(
     # The next UTC day begins ten minutes later.
     vendor.replies = [Reply(content=GOOD)]
     assert ask(client, now=NOW + dt.timedelta(minutes=10)).outcome == "ok"
+
+
+def test_calls_at_once_keep_a_cap_together(build: Build, vendor: StandIn) -> None:
+    """The second waits for what the first uses, and is refused: it had been granted while nothing was logged yet."""
+    answers_now = threading.Event()
+    vendor.replies = [Reply(content=GOOD, prompt_tokens=3_000, wait_for=answers_now), *[Reply(content=GOOD)] * 2]
+    client = build(tokens_per_day=4_000)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(ask, client)
+        while not vendor.requests:
+            threading.Event().wait(0.01)
+        second = pool.submit(ask, client)
+        wait([second], timeout=0.3)
+        assert len(vendor.requests) == 1
+        answers_now.set()
+        assert (first.result().outcome, second.result().outcome) == ("ok", "capped")
+    assert ask(build(tokens_per_day=6_000)).outcome == "ok"
 
 
 def test_the_cost_cap_binds_and_only_its_own_tenant(
