@@ -12,7 +12,7 @@ from dagster_defs.metadata import markdown_table, table_metadata
 from dagster_defs.resources import WarehouseResource
 from ingest.enrichment.enrichment import drain_queue
 from ingest.enrichment.tools import standard_tools
-from ingest.gathering.gather import GatherReport
+from ingest.gathering.keeping import GatherReport
 from ingest.gathering.standard import standard_gatherer
 from warehouse.flow import set_state
 from warehouse.versions import run_scope
@@ -23,9 +23,11 @@ READ = {
     "crawl_pages": "One row per public page: the crawler's cache, shared by all tenants.",
     "icp_evidence": "One row per tenant and fact found about a company, with where it was found.",
     "company_signals": "One row per fact found about a company of the background sample, for base rates.",
+    "background_crawls": "One row per company of the background sample: what the last crawl of its site came to.",
 }
 MOST_BLOCKED = 0.3
 FEWEST_ITEMS = 3.0
+LEAST_OF_THE_SAMPLE = 0.7  # companies without a site that can be read differ from those with one
 _TOLD_EVERY = 50  # sites
 
 
@@ -124,14 +126,22 @@ def _states(connection: psycopg.Connection, tenant_ids: list[int] | None, states
 
 
 def _describe(report: GatherReport, background: GatherReport) -> dict[str, object]:
-    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(report.outcomes.items()))
-    summary = f"{report.sites} sites read ({outcomes}); {report.items} facts" if report.sites else "no site was due"
+    summary = (
+        f"{report.sites} sites read ({_said(report)}); {report.items} facts" if report.sites else "no site was due"
+    )
+    sample = f" ({_said(background)})" if background.background else ""
     return {
-        "summary": f"{summary}; background: {background.background} sites.",
+        "summary": f"{summary}; background: {background.background} sites{sample}.",
         "pages_fetched": report.pages_fetched + background.pages_fetched,
         "pages_cached": report.pages_cached + background.pages_cached,
-        "notes": markdown_table(["what went wrong, or which cap was reached", "sites"], report.notes.most_common(30)),
+        "notes": markdown_table(
+            ["what went wrong, or which cap was reached", "sites"], (report.notes + background.notes).most_common(30)
+        ),
     }
+
+
+def _said(report: GatherReport) -> str:
+    return ", ".join(f"{count} {outcome}" for outcome, count in sorted(report.outcomes.items()))
 
 
 checks = [
@@ -152,6 +162,14 @@ checks = [
         at_least=FEWEST_ITEMS,
         severity=dg.AssetCheckSeverity.WARN,
         name="sites_give_evidence",
+    ),
+    check_number(
+        ("raw", "background_crawls"),
+        "Share of the background sample whose site could be read at the last attempt.",
+        number("select avg((outcome in ('ok', 'degraded'))::int)::float8 from raw.background_crawls"),
+        at_least=LEAST_OF_THE_SAMPLE,
+        severity=dg.AssetCheckSeverity.WARN,
+        name="the_background_sample_can_be_read",
     ),
     check_number(
         ("raw", "company_enrichment_runs"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
@@ -132,7 +132,7 @@ def _facts(connection: psycopg.Connection, ids: Sequence[int]) -> list[tuple[int
     """(tenant, company, fact) of the customers, and of the tenants' own sites and answers."""
     rows = connection.execute(
         "select evidence.tenant_id, evidence.company_id, evidence.evidence_id, evidence.signal_key,"
-        " evidence.value_key, evidence.value, evidence.source from raw.icp_evidence as evidence"
+        " evidence.value_key, evidence.value, evidence.source, evidence.is_model_only from raw.icp_evidence as evidence"
         " where evidence.tenant_id = any(%s) and (evidence.source in ('user_site', 'intake') or exists ("
         " select from raw.customer_seeds as seeds where seeds.tenant_id = evidence.tenant_id"
         " and seeds.company_id = evidence.company_id and seeds.is_active))"
@@ -140,11 +140,11 @@ def _facts(connection: psycopg.Connection, ids: Sequence[int]) -> list[tuple[int
         (list(ids),),
     ).fetchall()
     facts = []
-    for tenant, company, evidence_id, signal, key, value, source in rows:
+    for tenant, company, evidence_id, signal, key, value, source, is_model_only in rows:
         named = value.get(_VALUE_NAMES.get(signal, signal)) if isinstance(value, dict) else None
         text = str(named) if named else key
         version = str(value["version"]) if isinstance(value, dict) and value.get("version") else None
-        facts.append((tenant, company, Fact(evidence_id, signal, key, text, source, version)))
+        facts.append((tenant, company, Fact(evidence_id, signal, key, text, source, version, is_model_only)))
     return facts
 
 
@@ -156,8 +156,11 @@ def _with_facts(seed: Seed, facts: Sequence[Fact]) -> Seed:
         for fact in facts
         if fact.source != "user_site" and not (registered and fact.signal_key == "ssic" and fact.source != "registry")
     ]
-    fields = {name: getattr(seed, name) for name in Seed.__dataclass_fields__}
-    return Seed(**(fields | {"facts": tuple(facts)}))
+    return replace(
+        seed,
+        facts=tuple(fact for fact in facts if not fact.is_model_only),
+        model_facts=tuple(fact for fact in facts if fact.is_model_only),
+    )
 
 
 def _version(seeds: Sequence[Seed]) -> str | None:

@@ -32,6 +32,7 @@ class EvidenceItem:
         url: where it was found; None for registries and answers.
         snippet: the words around it.
         confidence: 0-1.
+        is_model_only: a language model read it and no rule did: it may be cited, and counts for nothing.
     """
 
     signal_key: str
@@ -40,6 +41,7 @@ class EvidenceItem:
     url: str | None = None
     snippet: str | None = None
     confidence: float = 1.0
+    is_model_only: bool = False
 
 
 _COLUMNS = {
@@ -50,6 +52,7 @@ _COLUMNS = {
     "url": "text",
     "snippet": "text",
     "confidence": "float8",
+    "is_model_only": "bool",
 }
 
 
@@ -90,13 +93,14 @@ def store_evidence(
             ).rowcount
         changed += cursor.execute(
             "insert into raw.icp_evidence as known (tenant_id, company_id, signal_key, value_key, value, source,"
-            " source_name, url, snippet, confidence, observed_at, content_hash)"
+            " source_name, url, snippet, confidence, is_model_only, observed_at, content_hash)"
             " select distinct on (content_hash) %s, %s, signal_key, value_key, value, %s, %s, url, snippet, confidence,"
-            " %s, content_hash from found_items order by content_hash, confidence desc"
+            " is_model_only, %s, content_hash from found_items order by content_hash, is_model_only, confidence desc"
             " on conflict (tenant_id, content_hash) do update set value = excluded.value, snippet = excluded.snippet,"
-            " confidence = excluded.confidence, observed_at = excluded.observed_at"
-            " where row(known.value, known.snippet, known.confidence)"
-            " is distinct from row(excluded.value, excluded.snippet, excluded.confidence)",
+            " confidence = excluded.confidence, is_model_only = excluded.is_model_only,"
+            " observed_at = excluded.observed_at"
+            " where row(known.value, known.snippet, known.confidence, known.is_model_only)"
+            " is distinct from row(excluded.value, excluded.snippet, excluded.confidence, excluded.is_model_only)",
             (tenant_id, company_id, source, source_name, now),
         ).rowcount
         cursor.execute("drop table found_items")
@@ -145,6 +149,7 @@ def _stage(cursor: psycopg.Cursor, items: Sequence[EvidenceItem], hashes: Sequen
                 _clean(item.url),
                 _clean(item.snippet)[:LONGEST_SNIPPET] if item.snippet else None,
                 float(item.confidence),
+                item.is_model_only,
             )
             for digest, item in zip(hashes, items, strict=True)
         ),

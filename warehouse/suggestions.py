@@ -221,7 +221,7 @@ def evidence_of(connection: psycopg.Connection, tenant_id: int, evidence_ids: Se
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(
             "select evidence_id, company, signal_key, value_key, source, source_name, url, snippet, confidence,"
-            " observed_at from learned.evidence where tenant_id = %s and evidence_id = any(%s)"
+            " observed_at, is_model_only from learned.evidence where tenant_id = %s and evidence_id = any(%s)"
             " order by signal_key, value_key, company, evidence_id",
             (tenant_id, list(evidence_ids)),
         ).fetchall()

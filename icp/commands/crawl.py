@@ -13,7 +13,7 @@ from icp.console import JSON_OPTION, err, out, print_json, table
 from ingest.companies import ensure_companies
 from ingest.enrichment.domains import read_supplied_rows
 from ingest.errors import IngestError
-from ingest.gathering.gather import GatherReport
+from ingest.gathering.keeping import GatherReport
 from ingest.gathering.standard import standard_gatherer
 from warehouse import tenants
 from warehouse.connection import Warehouse

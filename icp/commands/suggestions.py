@@ -224,7 +224,8 @@ def _print_suggestion(made: Suggestion, evidence: list[dict[str, Any]], lookalik
         if text:
             out.print(f"  {what}: {escape(str(text))}")
     facts = [
-        (fact["evidence_id"], fact["company"], fact["signal_key"], fact["value_key"], fact["source"])
+        (fact["evidence_id"], fact["company"], fact["signal_key"], fact["value_key"])
+        + (f"{fact['source']}, by a model" if fact["is_model_only"] else fact["source"],)
         + (fact["snippet"] or fact["url"] or "",)
         for fact in evidence
     ]

@@ -10,6 +10,7 @@ from typing import Literal
 import psycopg
 
 from ingest.companies import ensure_companies
+from ingest.enrichment.queue import RETRY_AFTER as BACKGROUND_RETRY_AFTER
 
 Role = Literal["own", "best", "lost"]
 RETRY_AFTER = dt.timedelta(days=1)  # a site that was down may be up tomorrow; one that blocks, too
@@ -79,10 +80,15 @@ def due_sites(
 
 
 def due_background(connection: psycopg.Connection, *, now: dt.datetime, cache_days: float) -> list[tuple[int, str]]:
-    """Companies of the background sample (id, domain) whose site was read too long ago."""
+    """Companies of the background sample (id, domain) whose site was read too long ago or has another domain by now.
+
+    One that could not be read is tried again after 1, 3, 9 and 27 days, then when the sample is given again.
+    """
     return connection.execute(
-        "select companies.company_id, companies.website_domain from raw.companies as companies"
-        " join (select company_id, max(observed_at) as seen_at from raw.company_signals group by company_id) as signals"
-        " using (company_id) where signals.seen_at < %s and companies.website_domain is not null order by 1",
-        (now - dt.timedelta(days=cache_days),),
+        "select company_id, companies.website_domain from raw.background_crawls as crawls"
+        " join raw.companies as companies using (company_id) where companies.website_domain is not null and ("
+        " crawls.domain <> companies.website_domain"
+        " or crawls.failures = 0 and crawls.crawled_at < %(now)s - %(fresh)s"
+        " or crawls.crawled_at < %(now)s - (%(retry)s::interval[])[crawls.failures]) order by company_id",
+        {"now": now, "fresh": dt.timedelta(days=cache_days), "retry": list(BACKGROUND_RETRY_AFTER)},
     ).fetchall()

@@ -197,7 +197,7 @@ class CardMaker:
     def _cited(self, content: _Content, members: Sequence[Seed]) -> list[Fact]:
         """Every fact that shows what the card says: the members', and those of the tenant's own site."""
         own = [fact for fact in self._evidence.own_facts if fact.signal_key not in ("ssic", "headcount")]
-        facts = [fact for seed in members for fact in seed.facts] + own
+        facts = [fact for seed in members for fact in (*seed.facts, *seed.model_facts)] + own
         return [fact for fact in facts if (fact.signal_key, fact.value_key) in content.traits]
 
     def _card(

@@ -38,7 +38,12 @@ def band_range(bands: Sequence[str]) -> tuple[str, int, int | None]:
 
 @dataclass(frozen=True)
 class Fact:
-    """One piece of evidence about a company; ``text`` is the value as people write it."""
+    """One piece of evidence about a company.
+
+    Attributes:
+        text: the value as people write it.
+        is_model_only: no rule read it, as rules read companies at large: it is cited, and counts for nothing.
+    """
 
     evidence_id: int
     signal_key: str
@@ -46,6 +51,7 @@ class Fact:
     text: str
     source: str
     version: str | None = None
+    is_model_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ class Seed:
     Attributes:
         match: whether its registry entity is known.
         crawl: outcome of the last crawl of its site (ok, degraded, blocked, failed, unresolved); None: never crawled.
+        facts: those that count.
+        model_facts: cited beside them where they say the same as the card.
     """
 
     seed_id: int
@@ -66,6 +74,7 @@ class Seed:
     match: MatchState = "none"
     crawl: str | None = None
     facts: tuple[Fact, ...] = ()
+    model_facts: tuple[Fact, ...] = ()
 
     @property
     def has_evidence(self) -> bool:

@@ -6,6 +6,7 @@ is made of them.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import uuid
@@ -254,6 +255,32 @@ def newest(connection: psycopg.Connection, tenant: int) -> suggestions.Generatio
     found = suggestions.current(connection, tenant)
     assert found is not None
     return found
+
+
+def test_what_only_a_model_read_is_cited_and_changes_nothing_else(connection: psycopg.Connection) -> None:
+    tenant = intake(connection, "reads-along", ACME, ANSWERS)
+    assert learn(connection, tenant) == {tenant: 1}
+    before = newest(connection, tenant)
+    (company,) = ensure_companies(connection, [("Bluewave", "bluewave.example")])
+    read = [dataclasses.replace(item, is_model_only=True) for item in items(Customer("", None, (), ("Head of Sales",)))]
+    read += [dataclasses.replace(item, is_model_only=True) for item in items(Customer("", TRADING, ("Shopify",)))]
+    store_evidence(
+        connection, tenant_id=tenant, company_id=company, source="seed_site", items=read, now=NOW, replace=False
+    )
+    learn(connection, tenant)
+    after = newest(connection, tenant)
+
+    def but_citations(found: suggestions.Generation) -> list[dict[str, Any]]:
+        return [{k: v for k, v in made.card.items() if not k.startswith("evidence")} for made in found.suggestions]
+
+    assert but_citations(after) == but_citations(before)
+    cited = {
+        fact["value_key"]
+        for made in after.suggestions
+        for fact in suggestions.evidence_of(connection, tenant, made.evidence_ids)
+        if fact["is_model_only"]
+    }
+    assert cited == {"head of sales"}
 
 
 def test_cards_packs_rules_and_negative_icp_are_of_the_published_contracts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import random
 import threading
@@ -185,6 +186,33 @@ def test_a_tenant_s_evidence_never_moves_another_s_patterns(
     assert of_tenant(rows, ids["bolt"]) == bolt
     assert contents(rows, tables=("industry_segments",)) == segments
     assert rows("select count(*) from marts.seed_company_matches where company_id = %s", shared) == [(2,)]
+
+
+def test_what_only_a_model_read_is_kept_and_counts_for_nothing(
+    warehouse: Warehouse, connection: psycopg.Connection, rows: Rows, ids: dict[str, int]
+) -> None:
+    """Neither as support nor among the customers of whom anything was found: companies at large are read by rules."""
+    before = of_tenant(rows, ids["cove"])
+    read = [named("integration", "Xero"), named("hiring", "Sales"), ssic("10101"), ssic("62011")]
+    size = EvidenceItem("headcount", "11-50", {"headcount_band": "11-50"})
+    alone = [dataclasses.replace(item, is_model_only=True) for item in (*read, size)]
+    for name, kind in (("cove0", "best"), ("cove-lost", "lost")):
+        add_customer(connection, ids["cove"], name, kind, alone, "seed_site")
+    assert build(warehouse)["icp_pattern_signals"] == 1
+    assert of_tenant(rows, ids["cove"]) == before
+    (kept,) = rows("select count(*) from learned.evidence where tenant_id = %s and is_model_only", ids["cove"])
+    assert kept == (10,)
+    store_evidence(  # the next time rules find it too
+        connection,
+        tenant_id=ids["cove"],
+        company_id=ensure_companies(connection, [("cove0", "cove0.example")])[0],
+        source="seed_site",
+        items=[named("integration", "Xero")],
+        now=NOW,
+        replace=False,
+    )
+    build(warehouse)
+    assert signals(rows, ids["cove"])["integration", "xero"][:4] == (1, 4, 6, 8)
 
 
 def test_answers_are_rows_but_no_support(

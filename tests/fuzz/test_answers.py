@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from ingest.companies import ensure_companies
-from ingest.crawl.extract import extract, model_extract
+from ingest.crawl.extract import extract, model_extract, readable_text
 from ingest.enrichment.apify import ApifyClient
 from ingest.enrichment.budget import Budget
 from ingest.enrichment.contacts import find_contacts, store_contacts
@@ -105,13 +105,14 @@ def test_any_answer_of_a_model_leaves_what_the_page_says(connection: psycopg.Con
     client = ModelClient(settings, connection, tenant_id=None, sleep=lambda seconds: None)
     rules = extract([PAGE], vocabulary=NO_CODES, company_name="Acme")
     known = {(item.signal_key, item.value_key) for item in rules}
+    text = readable_text([PAGE], settings)
 
     def one(chance: random.Random, case: int) -> str:
         if case % 200 == 0:
             connection.execute("truncate raw.model_calls")
         model.replies = [reply(chance)]
         model.otherwise = reply(chance)
-        found = model_extract([PAGE], client, vocabulary=NO_CODES, company_name="Acme", rule_items=rules, now=NOW)
+        found = model_extract(text, client, vocabulary=NO_CODES, company_name="Acme", rule_items=rules, now=NOW)
         assert_evidence(found.items)
         said = repr(found.items) + repr(found.notes)
         assert not PRIVATE.search(said) and "Jane Tan" not in repr(found.items), said

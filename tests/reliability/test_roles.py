@@ -35,11 +35,12 @@ MATRIX = {
     "- ra - -": "raw.icp_intake_inbox",
     "- - - -": """
         access.alembic_version access.tenant_logins learned.lookalikes
-        raw.activities raw.activity_kinds raw.companies raw.company_enrichment_runs raw.company_signals raw.contacts
-        raw.crawl_pages raw.crawl_runs raw.customer_seeds raw.icp_evidence raw.icp_flow raw.icp_intake_responses
-        raw.industry_code_links raw.industry_codes raw.lead_score_snapshots raw.lead_sources raw.lead_status_events
-        raw.leads raw.loads raw.match_decisions raw.model_calls raw.registry_entities raw.rejected_rows
-        raw.retention_runs raw.source_watermarks raw.sources raw.suppressions raw.tenants raw.vendor_usage
+        raw.activities raw.activity_kinds raw.background_crawls raw.companies raw.company_enrichment_runs
+        raw.company_signals raw.contacts raw.crawl_pages raw.crawl_runs raw.customer_seeds raw.icp_evidence
+        raw.icp_flow raw.icp_intake_responses raw.industry_code_links raw.industry_codes raw.lead_score_snapshots
+        raw.lead_sources raw.lead_status_events raw.leads raw.loads raw.match_decisions raw.model_calls
+        raw.registry_entities raw.rejected_rows raw.retention_runs raw.source_watermarks raw.sources
+        raw.suppressions raw.tenants raw.vendor_usage
         staging.* intermediate.* sequence:*
         access.protect(regclass,name[]) access.must_decide_for(integer) intermediate.touch(text,integer[])
         learned.must_be_overrides(jsonb)

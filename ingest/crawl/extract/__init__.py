@@ -12,7 +12,7 @@ from ingest.crawl.extract.customers import find_customers
 from ingest.crawl.extract.document import Document, read
 from ingest.crawl.extract.industry import IndustryCode, IndustryVocabulary, find_industries
 from ingest.crawl.extract.merging import merge
-from ingest.crawl.extract.model import ModelExtraction, model_extract
+from ingest.crawl.extract.model import ModelExtraction, ReadableText, model_extract, readable_text
 from ingest.crawl.extract.people import find_buyer_titles, find_headcount, find_hiring
 from ingest.crawl.extract.places import find_locations, locate
 from ingest.crawl.extract.pricing import find_pricing
@@ -29,11 +29,13 @@ __all__ = [
     "IndustryCode",
     "IndustryVocabulary",
     "ModelExtraction",
+    "ReadableText",
     "extract",
     "locate",
     "model_extract",
     "normalise_title",
     "profile",
+    "readable_text",
 ]
 
 

@@ -1,7 +1,7 @@
 """What a language model reads beyond the rules: optional, capped, checked word by word against the page.
 
 The model sees text without personal data. Nothing it says counts unless its snippet stands literally in that text and
-the value stands in the snippet.
+the value stands in the snippet. What it alone read is marked, and no support: companies at large are read by rules.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import pydantic
@@ -25,6 +25,7 @@ from ingest.crawl.extract.titles import normalise_title
 from ingest.crawl.extract.triggers import EVENTS
 from ingest.crawl.page import Page
 from ingest.evidence import EvidenceItem
+from ingest.models.settings import ModelSettings
 from models_py.matching.names import name_key
 
 if TYPE_CHECKING:  # half a second of imports, for those who have a key
@@ -79,13 +80,38 @@ class ModelExtraction:
 
 
 @dataclass(frozen=True)
-class _Chunk:
+class Chunk:
+    """A piece of a page's text."""
+
     url: str
     text: str
 
 
+@dataclass(frozen=True)
+class ReadableText:
+    """What a model is to read of a site: small, where its pages are megabytes, and without personal data.
+
+    Attributes:
+        chunks: as many as may be read.
+        pieces: how many there were.
+        cleaner: takes personal data out of the answers too.
+    """
+
+    chunks: tuple[Chunk, ...]
+    pieces: int
+    cleaner: Redactor
+
+
+def readable_text(pages: Sequence[Page], settings: ModelSettings) -> ReadableText:
+    """The text of a site's pages, as much of it as a model may read."""
+    documents = [read(page) for page in pages if page.outcome == "ok"]
+    cleaner = redactor(documents)
+    chunks = tuple(_chunks(documents, cleaner, settings.chunk_characters))
+    return ReadableText(chunks[: settings.max_chunks], len(chunks), cleaner)
+
+
 def model_extract(
-    pages: Sequence[Page],
+    text: ReadableText,
     client: ModelClient | None,
     *,
     vocabulary: IndustryVocabulary,
@@ -93,28 +119,25 @@ def model_extract(
     rule_items: Sequence[EvidenceItem],
     now: dt.datetime,
 ) -> ModelExtraction:
-    """Add to the rules' evidence what a model reads on the same pages.
+    """Add to the rules' evidence what a model reads on the same pages. Waits for the vendor.
 
     Args:
         client: None, or one without a key, leaves the rules' items as they are and says so.
-        rule_items: what :func:`~ingest.crawl.extract.extract` gave for these pages.
+        rule_items: what :func:`~ingest.crawl.extract.extract` gave for the pages that the text is of.
     """
     if client is None or not client.is_on:
         return ModelExtraction(list(rule_items), ("No model read the pages: OPENAI_API_KEY is not set.",))
-    documents = [read(page) for page in pages if page.outcome == "ok"]
-    cleaner = redactor(documents)
-    chunks = list(_chunks(documents, cleaner, client.settings.chunk_characters))
     notes = []
-    if len(chunks) > client.settings.max_chunks:
-        notes.append(f"The model read {client.settings.max_chunks} of {len(chunks)} pieces of text (LLM_MAX_CHUNKS).")
+    if text.pieces > len(text.chunks):
+        notes.append(f"The model read {len(text.chunks)} of {text.pieces} pieces of text (LLM_MAX_CHUNKS).")
     found: list[EvidenceItem] = []
     dropped = 0
-    for chunk in chunks[: client.settings.max_chunks]:
+    for chunk in text.chunks:
         answer = client.ask(
             purpose=PURPOSE,
             schema=ModelFacts,
             instructions=_INSTRUCTIONS,
-            text=f"Company: {cleaner.clean(company_name or 'unknown')}\nPage: {chunk.url}\n\n{chunk.text}",
+            text=f"Company: {text.cleaner.clean(company_name or 'unknown')}\nPage: {chunk.url}\n\n{chunk.text}",
             now=now,
         )
         if answer.value is None:
@@ -128,23 +151,22 @@ def model_extract(
             dropped += item is None
     if dropped:
         notes.append(f"{dropped} of the model's facts were dropped: the page does not say so, or not in these words.")
-    return ModelExtraction(_together(rule_items, merge(found, cleaner)), tuple(notes))
+    return ModelExtraction(_together(rule_items, merge(found, text.cleaner)), tuple(notes))
 
 
 def _together(rule_items: Sequence[EvidenceItem], found: Sequence[EvidenceItem]) -> list[EvidenceItem]:
-    """The same fact from both is one, the surer of the two; where the rules know a company's size, they decide it."""
-    best = {(item.signal_key, item.value_key): item for item in rule_items}
+    """The rules' items as they are, and what only the model found; no second size of a company."""
+    known = {(item.signal_key, item.value_key) for item in rule_items}
     sized = any(item.signal_key == "headcount" for item in rule_items)
-    for item in found:
-        key = (item.signal_key, item.value_key)
-        if key in best:
-            best[key] = max(best[key], item, key=lambda one: one.confidence)
-        elif item.signal_key != "headcount" or not sized:
-            best[key] = item
-    return sorted(best.values(), key=lambda item: (item.signal_key, -item.confidence, item.value_key))
+    new = [
+        replace(item, is_model_only=True)
+        for item in found
+        if (item.signal_key, item.value_key) not in known and not (sized and item.signal_key == "headcount")
+    ]
+    return sorted([*rule_items, *new], key=lambda item: (item.signal_key, -item.confidence, item.value_key))
 
 
-def _chunks(documents: Sequence[Document], cleaner: Redactor, size: int) -> Iterator[_Chunk]:
+def _chunks(documents: Sequence[Document], cleaner: Redactor, size: int) -> Iterator[Chunk]:
     """Pieces of text without personal data, the most telling pages first."""
     for document in sorted(documents, key=lambda document: _ORDER.index(document.page.page_type)):
         if document.is_legal or document.is_article:
@@ -153,15 +175,15 @@ def _chunks(documents: Sequence[Document], cleaner: Redactor, size: int) -> Iter
         for line in document.lines:
             cleaned = cleaner.clean(line.text)[:size]
             if len(text) + len(cleaned) + 1 > size and text:
-                yield _Chunk(document.page.url, text)
+                yield Chunk(document.page.url, text)
                 text = ""
             text += f"{cleaned}\n" if cleaned else ""
         if len(text) > 40:
-            yield _Chunk(document.page.url, text[:size])
+            yield Chunk(document.page.url, text[:size])
 
 
 def _checked(
-    fact: ModelFact, chunk: _Chunk, vocabulary: IndustryVocabulary, company_name: str | None
+    fact: ModelFact, chunk: Chunk, vocabulary: IndustryVocabulary, company_name: str | None
 ) -> EvidenceItem | None:
     """The fact as evidence, if the page bears it out; else None."""
     value, snippet = " ".join(fact.value.split()), fact.snippet.strip()

@@ -9,7 +9,8 @@ import psycopg
 from ingest.companies import ensure_companies
 from ingest.crawl.settings import CrawlSettings
 from ingest.evidence import EvidenceItem, store_evidence
-from ingest.gathering.gather import Gatherer, GatherReport
+from ingest.gathering.gather import Gatherer
+from ingest.gathering.keeping import GatherReport
 from ingest.intake import store_intake
 from tests.ingest.enrichment.conftest import NOW
 from tests.ingest.enrichment.test_enrichment import HOME
@@ -56,3 +57,37 @@ def test_a_customer_s_site_that_was_down_is_read_the_next_day_and_its_facts_coun
     del sites["gorse.sg"]
     gather(warehouse, tenant.tenant_id, days=40)
     assert [source for source, _ in sources()] == ["seed_site"]  # down today is no word against yesterday
+
+
+def test_a_background_site_that_was_down_says_why_and_is_tried_again_ever_later(
+    warehouse: Warehouse, connection: psycopg.Connection, sites: dict[str, str], rows: Rows
+) -> None:
+    sample = [("Heath", "heath.sg"), ("Iris", "iris.sg")]
+    companies = list(zip(ensure_companies(connection, sample), ("heath.sg", "iris.sg"), strict=True))
+    sites["heath.sg"] = HOME.format(domain="heath.sg", name="Heath", label="heath")
+
+    def round_of(days: float, *given: tuple[int, str]) -> dict[str, int]:
+        now = NOW + dt.timedelta(days=days)
+        settings = CrawlSettings.from_environment()
+        report = Gatherer(warehouse, settings, now).gather_background(given or None)
+        assert report.background == report.outcomes.total()
+        return dict(report.outcomes)
+
+    def known() -> list[tuple[object, ...]]:
+        return rows(
+            "select domain, outcome, evidence_items > 0, degraded_reasons <> '{}', failures"
+            " from raw.background_crawls order by domain"
+        )
+
+    assert round_of(0, *companies) == {"ok": 1, "failed": 1}
+    assert known() == [("heath.sg", "ok", True, False, 0), ("iris.sg", "failed", False, True, 1)]
+    (why,) = rows("select degraded_reasons[1] from raw.background_crawls where domain = 'iris.sg'")
+    assert "front page" in why[0]
+    assert (round_of(0.9), round_of(1.1), round_of(4), round_of(4.2)) == ({}, {"failed": 1}, {}, {"failed": 1})
+    assert (round_of(13.1), round_of(40)) == ({}, {"failed": 1, "ok": 1})
+    sites["iris.sg"] = HOME.format(domain="iris.sg", name="Iris", label="iris")
+    assert round_of(68) == {"ok": 1}
+    assert [row[1:] for row in known()] == [("ok", True, False, 0)] * 2
+    del sites["heath.sg"]
+    assert round_of(80) == {"failed": 1}
+    assert rows("select count(*) > 0 from raw.company_signals where company_id = %s", companies[0][0]) == [(True,)]

@@ -9,7 +9,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from ingest.crawl.extract import IndustryCode, IndustryVocabulary, ModelExtraction, extract, model_extract
+from ingest.crawl.extract import (
+    IndustryCode,
+    IndustryVocabulary,
+    ModelExtraction,
+    extract,
+    model_extract,
+    readable_text,
+)
 from ingest.crawl.extract.model import ModelFacts
 from ingest.crawl.page import Page
 from ingest.models.client import ModelClient, strict_schema
@@ -64,7 +71,8 @@ def says(*facts: tuple[str, str, str]) -> Reply:
 def run(client: ModelClient | None, *pages: Page) -> ModelExtraction:
     chosen = list(pages) or [PAGE]
     rules = extract(chosen, vocabulary=OWN, company_name="Acme")
-    return model_extract(chosen, client, vocabulary=OWN, company_name="Acme", rule_items=rules, now=NOW)
+    text = readable_text(chosen, client.settings if client else ModelSettings())
+    return model_extract(text, client, vocabulary=OWN, company_name="Acme", rule_items=rules, now=NOW)
 
 
 def keys(result: ModelExtraction) -> set[tuple[str, str]]:
@@ -90,6 +98,8 @@ def test_what_the_model_adds_is_in_the_words_of_the_rules(client: ModelClient, v
     (globex,) = [item for item in result.items if item.value_key == "globex"]
     assert (globex.url, globex.snippet) == ("https://acme.sg/", "Globex buys our boxes")
     assert globex.confidence <= 0.7
+    rules = keys(run(None))
+    assert {(i.signal_key, i.value_key) for i in result.items if not i.is_model_only} == rules < keys(result)
 
 
 def test_a_vendor_that_lies_is_not_believed(client: ModelClient, vendor: StandIn) -> None:
@@ -109,11 +119,9 @@ def test_a_vendor_that_lies_is_not_believed(client: ModelClient, vendor: StandIn
     assert any("7 of the model's facts were dropped" in note for note in result.notes)
 
 
-def test_the_same_item_from_both_is_one_with_the_higher_confidence(client: ModelClient, vendor: StandIn) -> None:
+def test_what_the_rules_found_stays_as_it_is(client: ModelClient, vendor: StandIn) -> None:
     vendor.replies = [says(("integration", "xero", "Acme integrates with Xero"))]
-    both, alone = run(client), run(None)
-    assert keys(both) == keys(alone)
-    assert [i.confidence for i in both.items] == [i.confidence for i in alone.items]
+    assert run(client).items == run(None).items
 
 
 def test_nothing_personal_is_sent_or_kept(client: ModelClient, vendor: StandIn) -> None:

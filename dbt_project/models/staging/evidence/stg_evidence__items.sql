@@ -29,6 +29,9 @@ final as (
             value_key
         ) as label
     from evidence
+    -- Companies at large are read by rules alone: what only a language model found at a customer can be cited, and
+    -- counted it would look special. A tenant's own site is compared with nobody's.
+    where not is_model_only or source = 'user_site'
 
 )
 
