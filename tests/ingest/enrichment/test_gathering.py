@@ -91,3 +91,21 @@ def test_a_background_site_that_was_down_says_why_and_is_tried_again_ever_later(
     del sites["heath.sg"]
     assert round_of(80) == {"failed": 1}
     assert rows("select count(*) > 0 from raw.company_signals where company_id = %s", companies[0][0]) == [(True,)]
+
+
+def test_a_customer_s_site_and_the_same_one_at_large_give_the_same_facts(
+    warehouse: Warehouse, connection: psycopg.Connection, sites: dict[str, str], rows: Rows
+) -> None:
+    """The event is told of the company by its name, which its domain does not say."""
+    tenant = tenants.add_tenant(connection, slug="alike")
+    payload = {"best_customers": ["Juniper Tools — jtx.sg"]}
+    store_intake(connection, tenant=tenant, payload=payload, submitted_by="x", now=NOW)
+    sites["jtx.sg"] = "<h1>Welcome</h1><p>Juniper Tools opened a new office in Penang. We integrate with Xero.</p>"
+    gather(warehouse, tenant.tenant_id)
+    (company,) = ensure_companies(connection, [("Juniper Tools", "jtx.sg")])
+    Gatherer(warehouse, CrawlSettings.from_environment(), NOW).gather_background([(company, "jtx.sg")])
+    of_customer, at_large = (
+        rows(f"select signal_key, value_key from raw.{table} where company_id = %s order by 1, 2", company)
+        for table in ("icp_evidence", "company_signals")
+    )
+    assert at_large == of_customer and ("trigger", "opening new office") in at_large
