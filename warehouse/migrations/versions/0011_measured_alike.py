@@ -3,7 +3,7 @@
 from warehouse.migrations import run_sql_beside
 
 revision = "0011"
-down_revision: str | None = "0009"
+down_revision: str | None = "0010"
 
 
 def upgrade() -> None:
