@@ -49,18 +49,22 @@ class Crawler:
         self._kit = Kit(fetcher, tuple(readers), renderer, last_resort=last_resort)
         unread = f"reader services are asked for {settings.interactive_head} sites at a time (INTERACTIVE_HEAD)"
         self._alone = replace(self._kit, readers=(), notes=(unread,) if readers else ())
+        self._cache = cache
         self._visit = functools.partial(visit_site, cache=cache, profile=profile, now=now)
         self._keep_going_for = keep_going_for
         self._left = settings.interactive_head if profile.readers_first else math.inf
 
     async def crawl(self, domain: str) -> SiteCrawl:
-        """The site of a registrable domain."""
+        """The site of a registrable domain. Who is handed it says that it was read: its pages are kept by then."""
         self._left -= 1
-        return await self._visit(
+        crawl = await self._visit(
             domain,
             kit=self._kit if self._left >= 0 else self._alone,
             keep_going=self._keep_going_for(domain) if self._keep_going_for is not None else None,
         )
+        if self._cache is not None:
+            await self._cache.flush()
+        return crawl
 
 
 async def crawl_sites(
@@ -86,10 +90,7 @@ async def crawl_sites(
         tasks = [asyncio.create_task(one(domain)) for domain in dict.fromkeys(domains)]
         try:
             for task in asyncio.as_completed(tasks):
-                crawl = await task
-                if cache is not None:  # who is handed the site says that it was read; its pages are kept by then
-                    await cache.flush()
-                yield crawl
+                yield await task
         finally:
             for unfinished in tasks:
                 unfinished.cancel()

@@ -33,6 +33,7 @@ _AWAY = "leads away"
 _SPENT = "the visit's budget is used up"
 _SENT_AWAY = "the site asked for a longer pause than is waited"
 _WAIT = (429, 503)
+_FAILED = ("failed", "blocked")
 _ROBOTS_HOURS = 24
 _PAUSE_BEFORE_RETRY = 0.5
 
@@ -163,17 +164,18 @@ class Visit:
 
     async def get(self, candidate: Candidate, *, words: str = "") -> Got:
         """One page, in whatever way it can be had."""
-        known = self._known(candidate.url)
-        if known is not None and known.expires_at > self.now:
-            return self._from_cache(known.page)
         is_head = candidate.depth == 0
         readers = sorted(self.kit.readers, key=lambda reader: reader.is_last_resort) if is_head else []
+        known = self._known(candidate.url)
+        # That the site refused us in the night is no reason not to ask a reader in the morning.
+        if known is not None and known.expires_at > self.now and not (readers and known.page.outcome in _FAILED):
+            return self._from_cache(known.page)
         got: Got | None = None
         if self.profile.readers_first and readers and not readers[0].is_last_resort:
             got = await self._ask_reader(readers.pop(0), candidate)
         if got is None:
             got = await self._ask_site(candidate)
-            if got.page.outcome in ("failed", "blocked") and not self.is_spent:
+            if got.page.outcome in _FAILED and not self.is_spent:
                 for reader in readers:
                     read = await self._ask_reader(reader, candidate)
                     if read is not None:
@@ -183,10 +185,8 @@ class Visit:
 
     def keep(self, page: Page, *, hours: float | None = None) -> None:
         """Put a page into what the cache will get."""
-        lasting = page.outcome in ("ok", "not_found", "skipped")
-        hours = (
-            hours if hours is not None else self.settings.cache_days * 24 if lasting else self.settings.failure_hours
-        )
+        if hours is None:
+            hours = self.settings.failure_hours if page.outcome in _FAILED else self.settings.cache_days * 24
         self.kept[page.url] = CachedPage(page, self.now + dt.timedelta(hours=hours))
 
     def cached_text(self, url: str) -> str | None:

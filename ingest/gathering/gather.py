@@ -16,7 +16,7 @@ import psycopg
 from ingest.crawl.cache import PostgresCache
 from ingest.crawl.extract import IndustryVocabulary, extract
 from ingest.crawl.many import crawl_all
-from ingest.crawl.page import Page
+from ingest.crawl.saturation import Saturation
 from ingest.crawl.settings import CrawlSettings, ProfileName
 from ingest.crawl.site import SiteCrawl
 from ingest.enrichment.enrichment import resolve_companies
@@ -26,7 +26,6 @@ from ingest.gathering.keeping import GatherReport, Keeper, ModelFor, keep_backgr
 from warehouse.connection import Warehouse
 
 SITES_AT_ONCE = 200  # whose pages may be in memory, and whose texts may wait for a model
-PATIENCE = 2  # batches of pages without a new fact, then a site is left
 
 ToolsOn = Callable[[psycopg.Connection], OpenTools]
 """The vendors, counting on this connection what they are asked."""
@@ -138,7 +137,7 @@ class Gatherer:
                     cache=PostgresCache(connection),
                     profile=self.profile,
                     now=self.now,
-                    keep_going_for=lambda _: _Saturation(vocabulary).goes_on,
+                    keep_going_for=lambda _: Saturation(vocabulary).goes_on,
                     on_site=on_site,
                 )
                 settle()
@@ -205,18 +204,3 @@ class Gatherer:
             else:
                 known[domain].append(replace(site, domain=domain))
         return known
-
-
-class _Saturation:
-    """Ends a visit when its pages say nothing new any more."""
-
-    def __init__(self, vocabulary: IndustryVocabulary) -> None:
-        self._vocabulary = vocabulary
-        self._seen: set[tuple[str, str]] = set()
-        self._idle = 0
-
-    def goes_on(self, pages: list[Page]) -> bool:
-        found = {(item.signal_key, item.value_key) for item in extract(pages, vocabulary=self._vocabulary)}
-        self._idle = 0 if found - self._seen else self._idle + 1
-        self._seen |= found
-        return self._idle < PATIENCE

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from ingest.crawl.cache import MemoryCache, PageCache
 from ingest.crawl.fetching import Fetcher
 from ingest.crawl.many import Crawler
 from ingest.crawl.page import Via
@@ -39,12 +40,16 @@ class Service:
 
 
 def read_all(
-    settings: CrawlSettings, domains: Sequence[str], readers: Sequence[Service], profile: ProfileName = "interactive"
+    settings: CrawlSettings,
+    domains: Sequence[str],
+    readers: Sequence[Service],
+    profile: ProfileName = "interactive",
+    cache: PageCache | None = None,
 ) -> list[SiteCrawl]:
     async def run() -> list[SiteCrawl]:
         async with Fetcher(settings) as fetcher:
             chosen = settings.profile(profile)
-            crawler = Crawler(fetcher, cache=None, profile=chosen, now=NOW, readers=readers)
+            crawler = Crawler(fetcher, cache=cache, profile=chosen, now=NOW, readers=readers)
             return [await crawler.crawl(domain) for domain in domains]
 
     return asyncio.run(run())
@@ -68,6 +73,14 @@ def test_interactively_the_reader_comes_first_then_the_site_then_the_last_resort
     }
     assert last.asked == ["https://read.com/about"]
     assert "/" not in web.paths("read.com")
+
+
+def test_a_page_that_the_site_refused_before_is_asked_of_a_reader(web: LocalWeb, settings: CrawlSettings) -> None:
+    web.add("shut.com", {"/": status(403)})
+    cache = MemoryCache()
+    assert read_all(settings, ["shut.com"], [], "nightly", cache)[0].pages == ()
+    (found,) = read_all(settings, ["shut.com"], [Service("jina", {"https://shut.com/": "# Shut"})], cache=cache)
+    assert [page.fetched_via for page in found.pages] == ["jina"]
 
 
 def test_a_reader_that_hangs_costs_its_time_only(web: LocalWeb, settings: CrawlSettings) -> None:
