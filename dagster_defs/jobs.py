@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from dagster_defs.crawl import company_enrichment_runs
 from dagster_defs.outcomes import run_settings
 from dagster_defs.scoring import warehouse_score_snapshots
 from dagster_defs.transform import dbt_stage_2
@@ -26,7 +27,9 @@ rescore = dg.define_asset_job(
 
 intake_process = dg.define_asset_job(
     "intake_process",
-    selection=dg.AssetSelection.groups("intake", "crawl", "icp") | dg.AssetSelection.assets(run_settings),
+    # Without the enrichment queue: what waits there waits for the night, and its vendors cost money.
+    selection=dg.AssetSelection.groups("intake", "crawl", "icp") - dg.AssetSelection.assets(company_enrichment_runs)
+    | dg.AssetSelection.assets(run_settings),
     description="New intakes: mapping to the registry, sites, patterns, suggestions; what is done already stays.",
 )
 

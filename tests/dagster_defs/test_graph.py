@@ -83,6 +83,12 @@ def test_suggestions_come_after_intake_registry_matching_crawl_and_marts() -> No
     } <= before
 
 
+@pytest.mark.parametrize(("job", "does"), [("intake_process", False), ("patterns_nightly", True), ("everything", True)])
+def test_the_enrichment_queue_waits_for_the_night(job: str, does: bool) -> None:
+    asset = dg.AssetKey(["raw", "company_enrichment_runs"])
+    assert (asset in defs.resolve_job_def(job).asset_layer.executable_asset_keys) is does
+
+
 def test_every_mart_has_a_contract_a_description_a_key_test_and_an_owner(manifest: dict[str, Any]) -> None:
     marts = [n for n in manifest["nodes"].values() if n["resource_type"] == "model" and n["schema"] == "marts"]
     assert len(marts) >= 10
