@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterator
 
 import dagster as dg
 import httpx
 
 from dagster_defs.jobs import intake_process
+from warehouse import flow
 from warehouse.connection import Warehouse
 from warehouse.settings import Settings
 
@@ -23,10 +24,10 @@ def sensors(settings: Settings) -> list[dg.SensorDefinition]:
         job=intake_process,
         minimum_interval_seconds=30,
         default_status=status,
-        description="An application handed in an intake: on its way to suggestions.",
+        description="An intake was handed in or loaded, or a match decided: on its way to suggestions.",
     )
-    def new_intake(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        yield _run_for_waiting_intakes(context.instance)
+    def new_intake(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        return _run_for_what_waits(context)
 
     @dg.run_failure_sensor(default_status=status, description="A run failed: said in the log and to ICP_ALERT_WEBHOOK.")
     def alert_on_failed_runs(context: dg.RunFailureSensorContext) -> None:
@@ -49,9 +50,13 @@ def sensors(settings: Settings) -> list[dg.SensorDefinition]:
     return [new_intake, alert_on_failed_runs, alert_on_failed_checks]
 
 
-def _run_for_waiting_intakes(instance: dg.DagsterInstance) -> dg.RunRequest | dg.SkipReason:
-    """One run for all that waits. While one is at work there is no second: it would be refused at the lock."""
-    at_work = instance.get_runs_count(
+def _run_for_what_waits(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """One run for all that waits, once: what a run could not bring on its way is left to the nightly one.
+
+    The cursor holds what waited at the last request. While somebody is at work there is none: it would be refused at
+    the lock.
+    """
+    at_work = context.instance.get_runs_count(
         dg.RunsFilter(
             job_name=intake_process.name,
             statuses=[dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED],
@@ -59,14 +64,17 @@ def _run_for_waiting_intakes(instance: dg.DagsterInstance) -> dg.RunRequest | dg
     )
     if at_work:
         return dg.SkipReason("A run of intake_process is at work; what waits is taken by the next.")
-    with Warehouse().open().connect() as connection:
-        row = connection.execute(
-            "select count(*), max(inbox_id) from raw.icp_intake_inbox where processed_at is null"
-        ).fetchone()
-    assert row is not None
-    if not row[0]:
-        return dg.SkipReason("No intake waits.")
-    return dg.RunRequest(tags={"icp/intakes_waiting": str(row[0])})
+    warehouse = Warehouse().open()
+    with warehouse.connect() as connection:
+        if warehouse.is_busy(connection):
+            return dg.SkipReason("Another run or command is at work; what waits is taken afterwards.")
+        waits = flow.waiting(connection)
+    if not waits:
+        return dg.SkipReason("Nothing waits.")
+    if waits <= set(json.loads(context.cursor or "[]")):
+        return dg.SkipReason(f"{len(waits)} wait that a run was started for already; the nightly run tries again.")
+    context.update_cursor(json.dumps(sorted(waits)))
+    return dg.RunRequest(tags={"icp/waiting": str(len(waits))})
 
 
 def failed_checks(instance: dg.DagsterInstance, run_id: str) -> list[str]:

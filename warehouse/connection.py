@@ -163,6 +163,15 @@ class Warehouse:
             finally:
                 self._lock = None
 
+    def is_busy(self, connection: psycopg.Connection) -> bool:
+        """Whether somebody holds the pipeline lock now."""
+        held = connection.execute(
+            "select from pg_locks where locktype = 'advisory' and objid = %s and granted"
+            " and database = (select oid from pg_database where datname = current_database())",
+            (_PIPELINE_LOCK,),
+        )
+        return held.fetchone() is not None
+
     def _check_server(self) -> None:
         try:
             with psycopg.connect(self.conninfo, connect_timeout=10) as connection:

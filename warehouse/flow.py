@@ -1,4 +1,4 @@
-"""``raw.icp_flow``: how far a tenant's intake has come on its way to suggestions."""
+"""``raw.icp_flow``: how far a tenant's intake has come on its way to suggestions, and what waits to go that way."""
 
 from __future__ import annotations
 
@@ -20,6 +20,24 @@ def set_state(
             " where tenant_id = any(%s) and (state, message) is distinct from (%s, %s)",
             (state, message, list(tenant_ids), state, message),
         )
+
+
+def waiting(connection: psycopg.Connection) -> set[str]:
+    """What a run would bring on its way: intakes handed in, intakes stored, decisions on matches.
+
+    Each has a name of its own that it keeps while it waits, so that who saw it once knows it again.
+    """
+    rows = connection.execute(
+        "select 'handed in ' || inbox_id from raw.icp_intake_inbox where processed_at is null"
+        " union all select 'stored ' || tenant_id || ':' || coalesce(response_id, 0) from raw.icp_flow"
+        " where state not in ('suggestions_ready', 'failed')"
+        " union all select 'decided ' || decided.tenant_id || ':' || decided.version"
+        " from intermediate.tenant_versions as decided join intermediate.tenant_versions as matched"
+        " on matched.tenant_id = decided.tenant_id and matched.relation = 'learned.company_matches'"
+        " where decided.relation = 'raw.match_decisions'"
+        " and decided.relation || ':' || decided.version <> all(string_to_array(matched.built_from, '|'))"
+    ).fetchall()
+    return {row[0] for row in rows}
 
 
 def note_mapping(connection: psycopg.Connection, tenant_ids: Collection[int], seconds: float) -> None:
