@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import itertools
+import json
 import random
 import subprocess
 import sys
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg import sql
+from psycopg import conninfo, sql
 from psycopg.types.json import Jsonb
 
 from ingest.simulation.evidence import EvidenceWorld, evidence_world, serve_sites
@@ -54,21 +56,39 @@ end $$
 """
 
 
-def test_a_load_that_was_killed_ends_as_if_nothing_had_happened(
+def test_what_was_killed_ends_as_if_nothing_had_happened(
     server: EmbeddedServer, template: str, short_tmp: Path, tmp_path: Path
 ) -> None:
-    database = make_database(server, template)
-    ground = Ground(server, short_tmp / "kills", database=database.partition("dbname=")[2].split()[0])
+    url = make_database(server, template)
+    ground = Ground(server, short_tmp / "kills", database=str(conninfo.conninfo_to_dict(url)["dbname"]))
     mappings = add_leads(ground, tmp_path, count=2, leads=200)
+    simulated = evidence_world(tenants=1, seed=4, entities=2_000, planted=False, background=0)
+    intake = tmp_path / "intake.json"
+    customers = [{"name": seed.company.name, "website": seed.company.domain} for seed in simulated.tenants[0].seeds[:4]]
+    intake.write_text(json.dumps({"best_customers": customers}))
+    with ground.connect() as connection:
+        tenants.add_tenant(connection, slug="seeds-000", simulated=True)
+        connection.execute(SLOWLY.encode())
     ground.save("kills_tenants")
-    aim = undisturbed(ground, "kills_tenants", f"load outcomes {mappings}")
-    assert len(aim.end["raw.leads"]) == 400
+    ground.put("kills_tenants")
+    ground.finish(f"load intake {intake} --tenant seeds-000")
+    with ground.connect() as connection:
+        publish_twice(connection, "tenant-00000")
+    ground.save("kills_intake")
     tally, chance = Tally(), random.Random(1)
-    ways: list[Way] = ["group", "process"]
-    for number in range(3):
-        shoot_and_repeat(ground, aim, chance, tally, way=lambda number=number: ways[number % 2])  # type: ignore[misc]
+    ways: Iterator[Way] = itertools.cycle(("group", "process"))
+    with serve_sites(simulated) as port:
+        ground.environment["ICP_CONNECT_TO"] = f"* = 127.0.0.1:{port}"
+        for state, command in (
+            ("kills_tenants", f"load outcomes {mappings}"),
+            ("kills_intake", "crawl"),
+            ("kills_intake", "weights rollback tenant-00000 --to 0 --reason test"),
+        ):
+            aim = undisturbed(ground, state, command)
+            for _ in range(3 if command.startswith("load") else 2):
+                shoot_and_repeat(ground, aim, chance, tally, way=lambda: next(ways))
+            assert tally.shots and tally.shots[-1].command == command, tally
     assert tally.different == []
-    assert tally.shots, tally
 
 
 def test_dbt_ends_with_the_run_that_was_killed() -> None:
