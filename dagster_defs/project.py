@@ -5,6 +5,7 @@ Does not belong here: the assets themselves (``transform``).
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import sys
@@ -24,12 +25,15 @@ from warehouse.settings import PROJECT_ROOT, Settings
 
 DBT_FOLDER = PROJECT_ROOT / "dbt_project"
 
-# Set once for every dbt that this process or its children run. Beside the data: the checkout may be read-only, and two
-# warehouses of one checkout must not write over each other's manifest.
+# Set once for every dbt that this process or its children run. Beside the data, because the checkout may be read-only;
+# neither two warehouses of one checkout nor two checkouts of one warehouse may write over each other's manifest.
 _BESIDE_DATA = Settings.from_environment().home / "dbt"
-TARGET = Path(os.environ.setdefault("DBT_TARGET_PATH", str(_BESIDE_DATA / "target")))
+_CHECKOUT = hashlib.sha256(os.fsencode(PROJECT_ROOT)).hexdigest()[:8]
+TARGET = Path(os.environ.setdefault("DBT_TARGET_PATH", str(_BESIDE_DATA / _CHECKOUT / "target")))
 os.environ.setdefault("DBT_LOG_PATH", str(_BESIDE_DATA / "logs"))
 os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
+
+_NOTED = TARGET / "manifest.fingerprint"
 
 project = DbtProject(project_dir=PROJECT_ROOT, profiles_dir=DBT_FOLDER, target_path=TARGET)
 
@@ -44,10 +48,20 @@ def ensure_manifest() -> Path:
     dagster-dbt prepares it in development only; a first start from the command line would find none.
     """
     environment = Warehouse().dbt_environment()
-    fingerprint = _fingerprint(environment)
-    noted = TARGET / "manifest.fingerprint"
-    if project.manifest_path.exists() and noted.exists() and noted.read_text() == fingerprint:
-        return project.manifest_path
+    TARGET.mkdir(parents=True, exist_ok=True)
+    with (TARGET / "manifest.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of two commands that start together one parses, and the other finds it done
+        if not _is_parsed(fingerprint := _fingerprint(environment)):
+            _parse(environment)
+            _NOTED.write_text(fingerprint)
+    return project.manifest_path
+
+
+def _is_parsed(fingerprint: str) -> bool:
+    return project.manifest_path.exists() and _NOTED.exists() and _NOTED.read_text() == fingerprint
+
+
+def _parse(environment: Mapping[str, str]) -> None:
     from dbt.cli.main import dbtRunner  # one and a half seconds, paid only here
 
     arguments = ["parse", "--quiet", "--project-dir", str(PROJECT_ROOT), "--profiles-dir", str(DBT_FOLDER)]
@@ -55,8 +69,6 @@ def ensure_manifest() -> Path:
         parsed = dbtRunner().invoke(arguments)
     if not parsed.success:
         raise ManifestError(f"dbt cannot parse the project: {parsed.exception}")
-    noted.write_text(fingerprint)
-    return project.manifest_path
 
 
 def _fingerprint(environment: Mapping[str, str]) -> str:

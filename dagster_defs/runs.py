@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import time
@@ -86,7 +87,8 @@ def run_job(
         WarehouseError: there is no such job.
         Busy: another run is at work; this one did nothing and left no trace.
     """
-    os.environ["DAGSTER_HOME"] = str(prepare_home(settings))
+    home = prepare_home(settings)
+    os.environ["DAGSTER_HOME"] = str(home)
     with Warehouse(settings).open().pipeline_lock(f"{job} is about to start"):
         pass
     from dagster_defs.definitions import defs  # two seconds of imports, and it reads the dbt project
@@ -102,7 +104,7 @@ def run_job(
     run_id = str(uuid.uuid4())
     log = settings.home / "last_run.log"
     # What dbt prints is for a log; on the terminal the caller shows progress.
-    with dg.DagsterInstance.get() as instance, log.open("w") as dbt_output, redirect_stdout(dbt_output):
+    with _instance(home) as instance, log.open("w") as dbt_output, redirect_stdout(dbt_output):
         instance.add_event_listener(run_id, _listener(on_step))
         result = definition.execute_in_process(
             instance=instance,
@@ -119,6 +121,13 @@ def run_job(
             instance.delete_run(run_id)
             raise Busy(error.message.partition(": ")[2].strip())  # after the name of the class
     return _report(job, result, time.monotonic() - began)
+
+
+def _instance(home: Path) -> dg.DagsterInstance:
+    """Dagster's instance. Two that set up its tables at once would leave them with two heads, and broken for ever."""
+    with (home / "setup.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return dg.DagsterInstance.get()
 
 
 def _listener(on_step: Callable[[str], None] | None) -> Callable[[dg.EventLogEntry], None]:

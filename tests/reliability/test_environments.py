@@ -6,6 +6,7 @@ was done the same command ends well.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from icp.console import BUSY
 from ingest.simulation.files import write_world
 from ingest.simulation.worlds import world
 from warehouse import watcher
@@ -231,6 +233,47 @@ def test_two_warehouses_of_one_checkout_run_at_once(homes: Path, tmp_path: Path)
     for name, number in leads.items():
         assert count(homes / name, "raw.leads") == number
         assert count(homes / name, "marts.lead_scores") == count(homes / name, "raw.leads where deleted_at is null")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)  # minutes of work, more on a busy machine
+def test_two_checkouts_share_a_home_and_each_runs_its_own_models(homes: Path, tmp_path: Path) -> None:
+    home, checkouts = homes / "home", [tmp_path / "one", tmp_path / "two"]
+    for checkout in checkouts:
+        copy_checkout(checkout)
+        own = checkout / "dbt_project" / "models" / "staging" / "outcomes" / f"stg_of_{checkout.name}.sql"
+        own.write_text(f"select '{checkout.name}' as checkout\n")
+    ((_, mapping),) = write_world(world(tenants=1, leads=200, seed=3), tmp_path / "files")
+    icp(home, "tenant", "add", "tenant-00000")
+    icp(home, "load", "outcomes", str(mapping))
+    command = [sys.executable, "-m", "icp.main", "run", "learning_weekly", "--as-of", "2026-06-30"]
+    runs = [
+        subprocess.Popen(
+            command,
+            cwd=checkout,
+            env=environment(home, PYTHONPATH=str(checkout)),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for checkout in checkouts
+    ]
+    for run, checkout in zip(runs, checkouts, strict=True):
+        _, said = run.communicate()
+        if run.returncode not in (0, 4):
+            assert run.returncode == BUSY and "Another run is at work" in said, said
+            icp(home, *command[3:], code=None, checkout=checkout)
+    assert count(home, "staging.stg_of_one") == count(home, "staging.stg_of_two") == 1
+    assert count(home, "marts.lead_scores") == count(home, "raw.leads where deleted_at is null")
+    parsed = [json.loads(path.read_text())["nodes"] for path in (home / "dbt").glob("**/target/manifest.json")]
+    own = [[name for name in nodes if name.startswith("model.icp.stg_of_")] for nodes in parsed]
+    assert sorted(own) == [["model.icp.stg_of_one"], ["model.icp.stg_of_two"]]
+
+
+def copy_checkout(to: Path) -> None:
+    for room in ("icp", "dagster_defs", "ingest", "models_py", "warehouse", "dbt_project"):
+        shutil.copytree(PROJECT_ROOT / room, to / room, ignore=shutil.ignore_patterns("__pycache__", "target", "logs"))
+    shutil.copy(PROJECT_ROOT / "dbt_project.yml", to)
 
 
 @pytest.mark.slow
