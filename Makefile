@@ -7,10 +7,10 @@ INSTALLED := $(VENV)/installed
 export PYTHONNOUSERSITE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test test-slow test-kills test-fuzz lint audit format bench clean
+.PHONY: help install demo ui test test-slow test-external test-kills test-fuzz lint audit format bench clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 install: $(INSTALLED)  ## Create .venv with everything (the other targets do it when needed)
 
@@ -37,6 +37,10 @@ test: $(INSTALLED)  ## Run the tests
 
 test-slow: $(INSTALLED)  ## Run the slow proofs too
 	@$(BIN)/python -m pytest -m 'slow or not slow'
+
+SERVER ?= /usr/lib/postgresql/15/bin
+test-external: $(INSTALLED)  ## Run the tests on the Postgres of SERVER (Debian's 15), over TCP with a password and few rights
+	@ICP_TEST_SERVER=$(SERVER) $(BIN)/python -m pytest $(PARALLEL)
 
 test-kills: $(INSTALLED)  ## Kill commands and their server at 200 random points; each must end as if undisturbed (an hour)
 	@$(BIN)/python -m pytest -m slow -s tests/reliability/test_kills.py

@@ -1,4 +1,4 @@
-"""One embedded server for the session, one fresh database per test module, real data where it is present."""
+"""One server for the session, one fresh database per test module, real data where it is present."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from typing import Any
 import hypothesis
 import psycopg
 import pytest
-from psycopg import sql
 
-from tests import place  # noqa: F401 (before anything of ours is imported)
+from tests import place, servers  # noqa: F401 (place first: before anything of ours is imported)
 from tests.loop import Rows
 from warehouse import logs
 from warehouse.connection import Warehouse
@@ -54,9 +53,8 @@ def short_tmp() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def server(short_tmp: Path) -> Iterator[EmbeddedServer]:
-    """The session's Postgres. Not durable: tests do not outlive a crash."""
-    bindir = Settings.from_environment().bindir  # PG_BINDIR=… runs the suite on another version
-    server = EmbeddedServer(Settings(home=short_tmp / "server", bindir=bindir, durable=False), linger=0)
+    """The session's Postgres."""
+    server = servers.session_server(short_tmp / "server")
     server.acquire()
     yield server
     server.stop()
@@ -67,9 +65,8 @@ def server(short_tmp: Path) -> Iterator[EmbeddedServer]:
 def template(server: EmbeddedServer) -> str:
     """A migrated database to copy from."""
     name = "icp_template"
-    with psycopg.connect(server.dsn(user=SUPERUSER, dbname="postgres"), autocommit=True) as connection:
-        connection.execute("create role icp login createrole createdb")
-        connection.execute(sql.SQL("create database {} owner icp").format(sql.Identifier(name)))
+    servers.create_login(server, "icp")
+    _create_database(server, name, "template1")
     settings = Settings(home=server.settings.home, database_url=server.dsn(user="icp", dbname=name))
     Warehouse(settings).open()
     return name
@@ -78,11 +75,14 @@ def template(server: EmbeddedServer) -> str:
 def make_database(server: EmbeddedServer, template: str) -> str:
     """A fresh copy of the template; returns its connection string."""
     name = f"t_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(server.dsn(user=SUPERUSER, dbname="postgres"), autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("create database {} template {} owner icp").format(sql.Identifier(name), sql.Identifier(template))
-        )
+    _create_database(server, name, template)
     return server.dsn(user="icp", dbname=name)
+
+
+def _create_database(server: EmbeddedServer, name: str, template: str) -> None:
+    with psycopg.connect(server.dsn(user=SUPERUSER, dbname="postgres"), autocommit=True) as connection:
+        for statement in servers.creating(server, name, login="icp", template=template):
+            connection.execute(statement)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import psycopg
 import pytest
-from psycopg import conninfo, sql
+from psycopg import sql
 
 from dagster_defs import transform
 from dagster_defs.runs import RunReport
@@ -22,6 +22,7 @@ from ingest.simulation.worlds import demo_world, world
 from models_py.scoring import score
 from tests.loop import MARTS, Rows, build_marts, contents, load_world, run
 from tests.reliability.test_roles import ROLES, declared, objects
+from tests.servers import conninfo_of
 from warehouse import publication, tenants
 from warehouse.connection import Warehouse
 from warehouse.errors import Busy, WarehouseError
@@ -341,7 +342,7 @@ def logins(warehouse: Warehouse, first_run: RunReport) -> Iterator[dict[str, str
             "insert into access.tenant_logins (login, tenant_id) values ('t_viewer_acme', %s), ('t_viewer_app', null)",
             (acme.tenant_id,),
         )
-    yield {name: conninfo.make_conninfo(warehouse.conninfo, user=login) for name, (login, _) in made.items()}
+    yield {name: conninfo_of(warehouse, login) for name, (login, _) in made.items()}
     with warehouse.connect(autocommit=True) as connection:
         connection.execute("set role none")
         for login, _ in made.values():

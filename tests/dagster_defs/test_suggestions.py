@@ -17,7 +17,7 @@ from typing import Any
 import dagster as dg
 import psycopg
 import pytest
-from psycopg import conninfo, sql
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from dagster_defs.resources import WarehouseResource
@@ -26,6 +26,7 @@ from ingest.companies import ensure_companies
 from ingest.evidence import EvidenceItem, store_company_signals, store_evidence
 from models_py.suggestions.contracts import IcpRule, NegativeIcp, SuggestionCard, TargetingPack
 from tests.loop import Rows
+from tests.servers import conninfo_of
 from warehouse import roles, suggestions, tenants
 from warehouse.connection import Warehouse
 from warehouse.errors import WarehouseError
@@ -85,7 +86,7 @@ sizes as (
     from facts group by 1, 2
 )
 select facts.tenant_id, signal_key, value_key, value_key, count(distinct company_id) filter (where kind = 'best'), n,
-    count(*), array_agg(evidence_id), 0.0,
+    count(*), array_agg(evidence_id order by evidence_id), 0.0,
     case when signal_key like 'ssic%%' then (
         select count(*) from raw.registry_entities as e where e.industry_code like value_key || '%%') end,
     case when signal_key like 'ssic%%' then (select count(*) from raw.registry_entities) end,
@@ -466,7 +467,7 @@ def logins(warehouse: Warehouse, acme: int) -> Iterator[Callable[[str], psycopg.
     opened = []
 
     def connect(who: str) -> psycopg.Connection:
-        connection = psycopg.connect(conninfo.make_conninfo(warehouse.conninfo, user=made[who][0]), autocommit=True)
+        connection = psycopg.connect(conninfo_of(warehouse, made[who][0]), autocommit=True)
         opened.append(connection)
         return connection
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg import conninfo, sql
+from psycopg import sql
 
 from ingest.companies import ensure_companies
 from ingest.evidence import LONGEST_KEY, EvidenceItem, Source, store_company_signals, store_evidence
 from tests.loop import Rows, build_marts, contents
+from tests.servers import conninfo_of
 from warehouse import tenants
 from warehouse.connection import Warehouse
 from warehouse.versions import changed_since, newest_version
@@ -377,7 +378,7 @@ def logins(warehouse: Warehouse, ids: dict[str, int]) -> Iterator[dict[str, str]
         connection.execute(
             "insert into access.tenant_logins (login, tenant_id) values ('t_icp_viewer', %s)", (ids["acme"],)
         )
-        yield {role: conninfo.make_conninfo(warehouse.conninfo, user=login) for role, login in made.items()}
+        yield {role: conninfo_of(warehouse, login) for role, login in made.items()}
         connection.execute("delete from access.tenant_logins where login = 't_icp_viewer'")
         connection.execute("set role none")
         for login in made.values():

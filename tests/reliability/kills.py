@@ -26,8 +26,9 @@ from psycopg import sql
 
 from tests.reliability.command import start
 from tests.reliability.states import State, differences, state
+from tests.servers import creating
 from warehouse import watcher
-from warehouse.connection import Warehouse
+from warehouse.connection import LOGIN, Warehouse
 from warehouse.server import SUPERUSER, EmbeddedServer
 from warehouse.settings import Settings
 
@@ -123,7 +124,7 @@ class Ground:
         self.home = home
         self.database = database
         home.mkdir(parents=True, exist_ok=True)
-        url = None if embedded else server.dsn(user="icp", dbname=database)
+        url = None if embedded else server.dsn(user=LOGIN, dbname=database)
         self.settings = Settings(home=home, database_url=url)
         self._puts = 0
         self._instance: tuple[int, dg.DagsterInstance] | None = None
@@ -148,7 +149,7 @@ class Ground:
         self.administer(
             sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)),
             _ends_all(self.database),
-            _copy(self.database, name),
+            *creating(self.server, name, login=LOGIN, template=self.database),
         )
 
     def put(self, name: str) -> None:
@@ -156,7 +157,7 @@ class Ground:
         self.administer(
             sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(self.database)),
             _ends_all(name),
-            _copy(name, self.database),
+            *creating(self.server, self.database, login=LOGIN, template=name),
         )
         self._puts += 1
 
@@ -316,16 +317,6 @@ def _phase(command: str, step: str | None, publishes: bool) -> str:
     if words[0] != "run":
         return f"load {words[1]}" if words[0] == "load" else words[0]
     return _STEPS.get(step or "", "start, settings, checks")
-
-
-def _copy(source: str, copy: str) -> sql.Composed:
-    """By files: in a copy by the log (the default) sequences count as logged that are not.
-
-    A crash then turns them back, and they give numbers again whose rows were committed.
-    """
-    return sql.SQL("create database {} template {} owner icp strategy file_copy").format(
-        sql.Identifier(copy), sql.Identifier(source)
-    )
 
 
 def _ends_all(database: str) -> sql.Composed:

@@ -29,6 +29,7 @@ from ingest.errors import IngestError
 from ingest.intake import process_inbox
 from tests.ingest.intake.payloads import FLAT
 from tests.loop import Rows
+from tests.servers import conninfo_of
 from warehouse import matches, publication, retention, roles, suggestions, tenants
 from warehouse.connection import Warehouse
 from warehouse.errors import WarehouseError
@@ -120,7 +121,7 @@ def ground(warehouse: Warehouse, rows: Rows, tmp_path_factory: pytest.TempPathFa
         )  # fmt: skip
         roles.add_login(warehouse, "t_inj_ops", role="icp_ops", tenant="acme")
         roles.add_login(warehouse, "t_inj_app", role="icp_ops", application=True)
-        logins = [conninfo.make_conninfo(warehouse.conninfo, user=name) for name in ("t_inj_ops", "t_inj_app")]
+        logins = [conninfo_of(warehouse, name) for name in ("t_inj_ops", "t_inj_app")]
         folder = tmp_path_factory.mktemp("hostile")
         yield Ground(warehouse, connection, rows, folder, *logins, tenant.tenant_id, seed)
         for name in ("t_inj_ops", "t_inj_app"):

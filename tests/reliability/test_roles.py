@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 
 import psycopg
 import pytest
-from psycopg import conninfo, sql
+from psycopg import sql
 
 from tests.loop import Rows, build_marts
 from tests.planting import plant
+from tests.servers import conninfo_of
 from warehouse import roles, tenants
 from warehouse.connection import Warehouse
 
@@ -154,7 +155,7 @@ def logins(warehouse: Warehouse, ids: dict[str, int]) -> Iterator[dict[Login, st
                     connection.execute(
                         sql.SQL("grant {} to {}").format(sql.Identifier(login.role), sql.Identifier(name))
                     )
-    yield {login: conninfo.make_conninfo(warehouse.conninfo, user=name) for login, name in made.items()}
+    yield {login: conninfo_of(warehouse, name) for login, name in made.items()}
     with warehouse.connect(autocommit=True) as connection:
         connection.execute("delete from access.tenant_logins")
         connection.execute("set role none")

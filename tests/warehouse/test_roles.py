@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from psycopg import conninfo
 
+from tests.servers import conninfo_of
 from warehouse import roles, tenants
 from warehouse.connection import Warehouse
 from warehouse.errors import WarehouseError
@@ -30,7 +30,7 @@ def login(warehouse: Warehouse) -> Iterator[str]:
 
 
 def seen(warehouse: Warehouse, login: str) -> list[str]:
-    with psycopg.connect(conninfo.make_conninfo(warehouse.conninfo, user=login)) as connection:
+    with psycopg.connect(conninfo_of(warehouse, login)) as connection:
         return [row[0] for row in connection.execute("select slug from learned.tenants order by slug")]
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg import conninfo, sql
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from ingest.intake import process_inbox
 from ingest.intake.evidence import evidence_of
 from tests.ingest.intake.payloads import FLAT, NESTED
 from tests.loop import Rows
+from tests.servers import conninfo_of
 from warehouse import tenants
 from warehouse.connection import Warehouse
 from warehouse.tenants import Tenant
@@ -138,7 +139,7 @@ def logins(warehouse: Warehouse) -> Iterator[dict[str, str]]:
             connection.execute(
                 "insert into access.tenant_logins (login, tenant_id) values (%s, %s)", (login, tenant.tenant_id)
             )
-    yield {name: conninfo.make_conninfo(warehouse.conninfo, user=login) for name, (login, _) in made.items()}
+    yield {name: conninfo_of(warehouse, login) for name, (login, _) in made.items()}
     with warehouse.connect(autocommit=True) as connection:
         connection.execute("set role none")
         for login, _ in made.values():
