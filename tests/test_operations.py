@@ -21,6 +21,7 @@ from ingest.simulation.worlds import world
 from tests.loop import load_world, run
 from warehouse import roles, tenants
 from warehouse.connection import Warehouse
+from warehouse.errors import WarehouseError
 from warehouse.server import SUPERUSER, EmbeddedServer
 from warehouse.settings import PROJECT_ROOT, Settings
 
@@ -106,8 +107,8 @@ def test_the_rights_that_the_document_gives_are_enough_and_no_more(fresh: Embedd
             "select rolsuper, rolcreaterole, rolcreatedb, rolbypassrls from pg_roles where rolname = 'analytics'"
         ).fetchone()
         assert granted == (False, False, False, False)
-        with pytest.raises(Exception, match=r"(?i)role"):
-            roles.add(warehouse, "somebody", role="icp_bi")
+        with pytest.raises(WarehouseError, match="Give it CREATEROLE"):
+            roles.add_login(warehouse, "somebody", role="icp_bi", tenant=None)
     execute(fresh, reader, dbname="company")
     with psycopg.connect(fresh.dsn(user="acme_dashboard", dbname="company")) as dashboard:
         assert dashboard.execute("select tenant_id from learned.current_weights").fetchall() == [(acme.tenant_id,)]
