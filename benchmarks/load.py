@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import itertools
 import json
 import os
 import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -138,12 +140,12 @@ def format_rows(leads: pl.DataFrame, folder: Path, warehouse: Warehouse, rounds:
     """Rows of the table by format."""
     rows = leads.height
     assert all(read(folder, name) == rows for name in FORMATS)
-    by_format: dict[str, Callable[[], Any]] = {name: lambda name=name: read(folder, name) for name in FORMATS}  # type: ignore[misc]
+    by_format: dict[str, Callable[[], Any]] = {name: partial(read, folder, name) for name in FORMATS}
     read_seconds = medians(by_format | {"polars": lambda: pl.read_csv(folder / "leads.csv")}, rounds)
     polars = read_seconds.pop("polars")
-    numbers = iter(range(10_000))
+    numbers = itertools.count()
     load_seconds = medians(
-        {name: lambda name=name: load(warehouse, folder, name, next(numbers)) for name in FORMATS},  # type: ignore[misc]
+        {name: partial(load, warehouse, folder, name, numbers) for name in FORMATS},
         rounds=1,
     )
     size = {name: (folder / f"leads.{name}").stat().st_size / 1e6 for name in FORMATS}
@@ -160,9 +162,9 @@ def format_rows(leads: pl.DataFrame, folder: Path, warehouse: Warehouse, rounds:
     ]
 
 
-def load(warehouse: Warehouse, folder: Path, file_format: str, number: int) -> None:
-    """Load into a tenant of its own, which is deleted with its leads."""
-    slug = f"bench-{number}"
+def load(warehouse: Warehouse, folder: Path, file_format: str, numbers: Iterator[int]) -> None:
+    """Load into a tenant of its own."""
+    slug = f"bench-{next(numbers)}"
     with warehouse.connect(autocommit=True) as connection:
         tenants.add_tenant(connection, slug=slug)
         path = folder / f"{slug}.yaml"
