@@ -59,7 +59,7 @@ def main() -> None:
         splits = [done.figures for done in others]
         print(splits)
     ranker = Ranker(
-        version=f"{date}.3",
+        version=f"{date}.4",
         provenance=Provenance(
             data=DATA,
             split=SPLIT,

@@ -72,10 +72,10 @@ def report() -> list[str]:
         lines.append(f"| {path} | {count:,} | {count / len(suppliers):.1%} | {len(judged) or ''} | {right} |")
     intro = (
         f"{len(suppliers):,} supplier names against {len(contractors):,} contractors, names only. Judged by a"
-        " person from the names alone: all pairs that are named without being equal, and a hundred pairs of an earlier"
-        " ranker (under *none*: no longer shown to anybody). Of those in review that count as wrong, four are doubtful;"
-        " the right ones have probabilities of .41 and more. Three of four accepted ones are wrong (\"X Group\" for"
-        " another X; a sister company): names of Singapore differ by fewer words than the German ones fitted on."
+        " person from the names alone: all pairs that are named without being equal, and those of the last"
+        " two rankers (under *none*: no longer shown to anybody). Of those that count as wrong, four are doubtful."
+        " Before names of groups were cautioned against, four pairs were accepted and three of them were wrong (X"
+        " Group for another X; a sister company)."
     )
     return [intro, "", *lines]
 

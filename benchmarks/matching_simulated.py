@@ -32,11 +32,12 @@ ASSUMED = (
     " error, 15 % a word short, 15 % a word abbreviated, 10 % by a former name, the rest as they are, half of those"
     " without legal form; 60 % with a domain, made of the name where the entity has none), and the same without their"
     " entities; 30 % of the registry and 10 % of the named struck off; each pair of weight 0.25. Caution beside that on"
-    " 900 names of nobody, made of the first word of one entity and the others of another, or of common words only;"
+    " 900 names of nobody, made of the first word of one entity and the others of another, of common words only, or"
+    ' (15 %) of the first word of one entity and "Group";'
     " weights such that as many names are in the registry as not"
 )
 MADE, WEIGHT, ABSENT = 900, 0.25, 0.45
-_COMMON, _COMMON_ONLY = 1_000, 0.3
+_COMMON, _COMMON_ONLY, _GROUPS = 1_000, 0.3, 0.15
 _PLACES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
 _TYPO, _SHORT, _ABBREVIATED, _FORMER = 0.3, 0.45, 0.6, 0.7
 _RENAMED, _STRUCK_OFF, _STRUCK_OFF_NAMED = 4_000, 0.3, 0.1
@@ -120,7 +121,10 @@ def _nobody(made: _Made, index: MatchIndex, known: tuple[Known, ...], random: np
     while len(names) < MADE:
         first, other = random.integers(count, size=2).tolist()
         words = entities.names[other].split()
-        if random.random() < _COMMON_ONLY:
+        kind = random.random()
+        if kind < _GROUPS:  # another company than each that begins with the word: so it is in most lists of names
+            name = f"{entities.names[first].split()[0]} Group {legal_form(entities.names[other])}"
+        elif kind < _GROUPS + _COMMON_ONLY:
             name = " ".join([*random.choice(common, int(random.integers(2, 4))), *words[-1:]]).title()
         else:
             name = " ".join([entities.names[first].split()[0], *words[1:]])

@@ -7,6 +7,7 @@ here: decisions of people, which the warehouse keeps.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -97,7 +98,7 @@ def match(queries: Queries, index: MatchIndex, *, model: Ranker | None = None, t
 
     Args:
         model: default: the ranker that comes with the package.
-        threads: for the product with the 3-gram matrix; default: one.
+        threads: for the product with the 3-gram matrix, the most of the work; default: all cores.
 
     Raises:
         InputError: the ranker has no variant for names alone.
@@ -107,7 +108,7 @@ def match(queries: Queries, index: MatchIndex, *, model: Ranker | None = None, t
     for start in range(0, len(queries), _BATCH):
         batch = queries[start : start + _BATCH]
         keys = [name_key(name) for name in batch.names]
-        pairs = index.candidates(batch, keys, threads=threads)
+        pairs = index.candidates(batch, keys, threads=threads or os.cpu_count())
         parts.append(_decide(batch, index, ranker, Comparison(batch, keys, index, pairs)))
     empty = np.empty(0)
     return Matches(

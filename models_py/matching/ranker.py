@@ -32,7 +32,9 @@ STANDING = (
     "beside_same_core", "chance_beside_same_domain", "chance_beside_same_core",
 )  # fmt: skip
 #: Features of the third: the second stage's probability, and how little else speaks for the answer.
-CAUTION = ("chance", "unequal", "loosely_named", "chance_if_unequal", "chance_if_loosely_named")
+CAUTION = (
+    "chance", "unequal", "loosely_named", "chance_if_unequal", "chance_if_loosely_named", "group_loosely_named",
+)  # fmt: skip
 _LEAST = 1e-6
 
 
@@ -182,11 +184,11 @@ def standing(comparison: Comparison, first: FloatArray) -> dict[str, FloatArray]
 
 
 def caution_matrix(comparison: Comparison, probability: FloatArray) -> FloatArray:
-    """Features of the third regression (m, 5)."""
+    """Features of the third regression (m, 6)."""
     columns, odds = comparison.columns, _logit(probability)
     unequal = _unequal(comparison)
     loose = columns["loosely_named"]
-    return np.column_stack([odds, unequal, loose, odds * unequal, odds * loose])
+    return np.column_stack([odds, unequal, loose, odds * unequal, odds * loose, loose * columns["group_asked"]])
 
 
 def _unequal(comparison: Comparison) -> FloatArray:
