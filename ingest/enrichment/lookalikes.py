@@ -24,6 +24,7 @@ def ensure_lookalikes(
 ) -> list[Lookalike]:
     """The look-alikes of these suggestions, or of all accepted ones, best first, each once; rows are made if missing.
 
+    Without those in an industry that was excluded when the suggestion was adopted: nobody looks for them.
     A website that only the registry names is not taken over here: it has to be confirmed like any other.
     """
     rows = connection.execute(
@@ -33,6 +34,12 @@ def ensure_lookalikes(
         "  alike.suggestion_id = any(%(suggestions)s::text[]) or (%(suggestions)s::text[] is null and exists ("
         "   select from learned.suggestion_decisions as decisions where decisions.tenant_id = alike.tenant_id"
         "   and decisions.suggestion_id = alike.suggestion_id and decisions.decision = 'accepted')))"
+        " and not exists ("
+        "  select from learned.icp_rules as rules"
+        "  cross join jsonb_array_elements_text(rules.payload -> 'excluded_ssic_codes') as excluded (code)"
+        "  join raw.registry_entities as entity on entity.entity_id = alike.entity_id"
+        "  where rules.tenant_id = alike.tenant_id and rules.suggestion_id = alike.suggestion_id and rules.is_active"
+        "  and starts_with(entity.industry_code, excluded.code))"
         " order by alike.rank, alike.suggestion_id",
         {"tenant": tenant_id, "suggestions": None if suggestion_ids is None else list(suggestion_ids)},
     ).fetchall()

@@ -216,6 +216,20 @@ def test_the_queue_is_worked_off(connection: psycopg.Connection, sites: dict[str
     assert rows("select count(*) from raw.company_enrichment_runs where tenant_id = %s and state = 'done'", tenant_id)
 
 
+def test_companies_of_an_industry_that_was_excluded_are_left_alone(connection: psycopg.Connection) -> None:
+    tenant_id = tenants.add_tenant(connection, slug="excludes").tenant_id
+    suggest(connection, tenant_id, "s9", "WRENHOLM", "YARROWGATE", accept=False)
+    connection.execute(
+        "update raw.registry_entities set industry_code = case name when 'WRENHOLM PTE. LTD.' then '47211' else '46412'"
+        " end, industry_code_version = '2020' where name in ('WRENHOLM PTE. LTD.', 'YARROWGATE PTE. LTD.')"
+    )
+    connection.execute(
+        "select learned.accept_suggestion(%s, 's9', 'test', '{\"exclude_ssic_codes\": [\"47\"]}')", (tenant_id,)
+    )
+    (left,) = ensure_lookalikes(connection, tenant_id=tenant_id)
+    assert left.name == "YARROWGATE PTE. LTD."
+
+
 def test_accepting_with_enrich_does_the_first_batch_and_leaves_the_rest_for_the_night(
     connection: psycopg.Connection, sites: dict[str, str], rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
