@@ -15,7 +15,8 @@ from dagster_defs.resources import WarehouseResource
 from models_py.patterns import Ranking, WhoPattern, build_who
 from models_py.rates import RateEstimates, estimate, label
 from models_py.timing import SIGNALS, TimingSignals, timing_signals
-from warehouse.publication import PatternChange, live_weights, publish_patterns, publish_rates
+from warehouse.patterns import PatternChange, publish_patterns, publish_rates
+from warehouse.publication import live_weights
 from warehouse.versions import due_tenants, mark_built, run_scope
 
 RELATION = "learned.conversion_patterns"
@@ -206,7 +207,7 @@ def _timing(connection: psycopg.Connection, ids: Sequence[int]) -> TimingSignals
 
 
 def _rate_rows(rates: _Rates, as_of: dt.date, run_id: str) -> Iterator[tuple[Any, ...]]:
-    """In the order of ``publication.RATE_COLUMNS``."""
+    """In the order of ``patterns.RATE_COLUMNS``."""
     e = rates.estimates
     for row in np.flatnonzero(e.listed):
         yield (

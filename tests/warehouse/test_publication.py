@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from warehouse import publication, tenants
+from warehouse import patterns, tenants
 from warehouse.errors import VersionError
 from warehouse.publication import WeightDecision, live_weights, publish_weights, release, rollback, weight_history
 from warehouse.tenants import Tenant
@@ -124,10 +124,10 @@ def test_a_rollback_changes_the_weights_that_the_who_pattern_recommends(
 ) -> None:
     publish(connection, decision(tenant, "publish", FIRST))
     pattern = {"type": "who", "recommended_weights": {"data_quality": 0.3}}
-    change = publication.PatternChange(tenant.tenant_id, "who", pattern, 400, 0.9)
-    publication.publish_patterns(connection, [change], computed_at=dt.datetime.now(dt.UTC), run_id="run-1")
+    change = patterns.PatternChange(tenant.tenant_id, "who", pattern, 400, 0.9)
+    patterns.publish_patterns(connection, [change], computed_at=dt.datetime.now(dt.UTC), run_id="run-1")
     rollback(connection, tenant, to_version=0, reason="test")
-    after = publication.read_pattern(connection, tenant.tenant_id, "who")
+    after = patterns.read_pattern(connection, tenant.tenant_id, "who")
     assert after is not None
     assert after["recommended_weights"]["data_quality"] == 0.2
     history = connection.execute(
@@ -156,8 +156,8 @@ def test_rates_of_a_tenant_are_replaced_and_those_of_another_stay(
         return (of.tenant_id, "title", value, False, *numbers, "no_evidence", 0.1, 30.0, AS_OF, "run-1")
 
     both = [tenant.tenant_id, other.tenant_id]
-    publication.publish_rates(connection, both, [row(tenant, "CEO"), row(other, "CEO")])
-    publication.publish_rates(connection, [tenant.tenant_id], [row(tenant, "CTO")])
+    patterns.publish_rates(connection, both, [row(tenant, "CEO"), row(other, "CEO")])
+    patterns.publish_rates(connection, [tenant.tenant_id], [row(tenant, "CTO")])
     left = connection.execute(
         "select tenant_id, value from learned.rate_estimates where tenant_id = any(%s) order by 1", (both,)
     ).fetchall()
