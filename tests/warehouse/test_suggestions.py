@@ -7,10 +7,10 @@ from typing import Any, get_args
 
 import psycopg
 import pytest
-from psycopg import conninfo
 from psycopg.types.json import Jsonb
 
 from models_py.suggestions.contracts import IcpRule
+from tests import servers
 from tests.loop import Rows
 from warehouse import roles, suggestions, tenants
 from warehouse.connection import Warehouse
@@ -49,7 +49,7 @@ def logins(warehouse: Warehouse, acme: int) -> Iterator[Callable[[str], psycopg.
     opened: list[psycopg.Connection] = []
 
     def connect(role: str) -> psycopg.Connection:
-        opened.append(psycopg.connect(conninfo.make_conninfo(warehouse.conninfo, user=f"t_{role}"), autocommit=True))
+        opened.append(psycopg.connect(servers.conninfo_of(warehouse, f"t_{role}"), autocommit=True))
         return opened[-1]
 
     for role in get_args(roles.Role):
