@@ -32,7 +32,7 @@ LONGEST_MESSAGE = 2_000
 # Errors of these classes tell of connections, resources and the server itself, and quote no row.
 _SERVER_FAULTS = ("08", "28", "3D", "53", "57", "58", "XX")
 # A net below the rule above: addresses, and the user part of connection strings. Bounded, so linear on any text.
-_ADDRESS = re.compile(r"[^\s@'\"<>]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}")
+_ADDRESS = re.compile(r"[^\s@'\"<>]{1,250}@[\w-]{1,250}(?:\.[\w-]{1,250}){1,5}")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 _bound: ContextVar[Mapping[str, Any]] = ContextVar("icp_log_fields", default={})  # noqa: B039 (never written to)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-# Bounded and anchored at the start of a word: linear on any text.
+# Bounded and anchored at the start of a word: linear on any text. The bounds are wider than an address may be: what a
+# damaged page has of one is somebody's too.
 EMAIL = re.compile(
-    r"(?<![\w.+%'-])[\w.+%'-]{1,64}(?:@|\s?[\[({]\s?(?:at|AT|@)\s?[\])}]\s?)"
-    r"[\w-]{1,63}(?:(?:\.|\s?[\[({]\s?(?:dot|DOT|\.)\s?[\])}]\s?)[\w-]{1,63}){1,5}"
+    r"(?<![\w.+%'-])[\w.+%'-]{1,250}(?:@|\s?[\[({]\s?(?:at|AT|@)\s?[\])}]\s?)"
+    r"[\w-]{1,250}(?:(?:\.|\s?[\[({]\s?(?:dot|DOT|\.)\s?[\])}]\s?)[\w-]{1,250}){1,5}"
 )
 PHONE = re.compile(r"(?<![\w$€£.,#])(?:\+|\(\+?)?\d(?:[\s().\u2010-\u2013/-]{0,3}\d){6,14}(?!\w)")
 _KEY = re.compile(r"\b(?:sk|pk|rk|lsv2|ls|key|xoxb|ghp|apify_api|tvly|jina)[-_][\w-]{8,}|\b[Bb]earer\s+[\w.~+/=-]{8,}")

@@ -11,6 +11,7 @@ from ingest.crawl.extract.phones import international
 from ingest.crawl.extract.privacy import Redactor, is_company_mailbox, looks_like_name, redactor
 from ingest.crawl.extract.profile import linkedin_company
 from ingest.evidence import EvidenceItem
+from ingest.models.redaction import without_addresses
 from tests.ingest.extract.labelled import NO_CODES, make_page
 
 MIXED = """
@@ -234,3 +235,8 @@ def test_names_of_companies_are_not_names_of_people() -> None:
 )
 def test_no_address_survives_cleaning(address: str, before: str, after: str) -> None:
     assert address not in Redactor().clean(f"{before} {address} {after}")
+
+
+@pytest.mark.parametrize("address", ["hello@" + "rotab" * 25 + "oard.com", "jane." * 20 + "tan@acme.sg"])
+def test_an_address_that_is_longer_than_one_may_be_is_no_less_somebody_s(address: str) -> None:
+    assert without_addresses(f"79 Anson Rd · {address} · Singapore") == "79 Anson Rd · [e-mail] · Singapore"
