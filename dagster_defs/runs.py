@@ -104,7 +104,7 @@ def run_job(
     run_id = str(uuid.uuid4())
     log = settings.home / "last_run.log"
     # What dbt prints is for a log; on the terminal the caller shows progress.
-    with _instance(home) as instance, log.open("w") as dbt_output, redirect_stdout(dbt_output):
+    with open_instance(home) as instance, log.open("w") as dbt_output, redirect_stdout(dbt_output):
         instance.add_event_listener(run_id, _listener(on_step))
         result = definition.execute_in_process(
             instance=instance,
@@ -123,11 +123,14 @@ def run_job(
     return _report(job, result, time.monotonic() - began)
 
 
-def _instance(home: Path) -> dg.DagsterInstance:
-    """Dagster's instance. Two that set up its tables at once would leave them with two heads, and broken for ever."""
+def open_instance(home: Path) -> dg.DagsterInstance:
+    """Dagster's instance at a prepared home.
+
+    Two that set up its tables at once would leave them with two heads, and broken for ever.
+    """
     with (home / "setup.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return dg.DagsterInstance.get()
+        return dg.DagsterInstance.from_config(str(home))
 
 
 def _listener(on_step: Callable[[str], None] | None) -> Callable[[dg.EventLogEntry], None]:

@@ -25,11 +25,14 @@ def ui(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
 ) -> None:
     """Open the Dagster UI on this warehouse: graph, runs, checks, plots. Ends with Ctrl-C."""
-    from dagster_defs.runs import prepare_home
+    from dagster_defs.runs import open_instance, prepare_home
 
     settings = Settings.from_environment()
     warehouse = Warehouse(settings).open()  # held, so that the embedded server stays while the UI is open
-    environment = {**os.environ, "DAGSTER_HOME": str(prepare_home(settings))}
+    home = prepare_home(settings)
+    environment = {**os.environ, "DAGSTER_HOME": str(home)}
+    with open_instance(home):  # its tables are made here: the UI's processes would make them side by side
+        pass
     command = [str(PROGRAMS / "dg"), "dev", "--host", "127.0.0.1", "--port", str(port)]
     out.print(f"Dagster UI: [bold]http://127.0.0.1:{port}[/]  (Ctrl-C ends it)")
     try:
