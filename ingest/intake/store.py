@@ -74,10 +74,12 @@ def store_intake(
         if understood.merge:
             answers = merged(latest.answers, understood.answers) if latest else understood.answers
             understood = conclude(answers, understood.notes)
-        understood = _with_known_domains(connection, tenant.tenant_id, understood)
-        digest = answers_hash(understood.answers)
-        if latest is not None and latest.digest == digest:
-            return _report(tenant, "unchanged", latest.response_id, latest.version, understood, 0)
+        named = _with_known_domains(connection, tenant.tenant_id, understood)
+        digest = answers_hash(named.answers)
+        # Also as it came: a version may itself have told the domain of a name that it has twice.
+        if latest is not None and latest.digest in (digest, answers_hash(understood.answers)):
+            return _report(tenant, "unchanged", latest.response_id, latest.version, named, 0)
+        understood = named
         version = latest.version + 1 if latest else 1
         response_id = _insert(
             connection,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -149,7 +151,10 @@ def test_of_a_scheduled_run_and_a_run_of_the_command_line_one_is_refused(ground:
     # and the other way round
     first = ground.start(RUN)
     assert ground.reaches(lambda: first.exitcode is not None, "dbt_stage_1", runs_before=1)
+    assert first.pid is not None
+    os.killpg(first.pid, signal.SIGSTOP)  # it holds the lock for as long as Dagster takes to start
     refused = subprocess.run(scheduled.args, env=environment, capture_output=True, text=True)
+    os.killpg(first.pid, signal.SIGCONT)
     assert refused.returncode != 0 and "Another run is at work" in refused.stdout + refused.stderr
     first.join(LONGEST)
     assert first.exitcode in (0, 4)

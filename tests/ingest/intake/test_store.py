@@ -276,6 +276,12 @@ def check_clean_row_or_nothing(warehouse: Warehouse, rows: Rows, payload: Any) -
     assert load(warehouse, tenant, payload, merge=True).status == "unchanged"
 
 
+def test_a_name_that_is_both_won_and_lost_is_no_new_version_the_second_time(warehouse: Warehouse, rows: Rows) -> None:
+    seeds = [{"seed_name": "Twice", "domain": "twice.sg"}, {"seed_name": "Beta Logistics", "domain": "beta.sg"}]
+    answers = {"website": "https://acmeanalytics.io", "lost": "Twice"}
+    check_clean_row_or_nothing(warehouse, rows, {"answers": answers, "seeds": seeds})
+
+
 @hypothesis.settings(max_examples=40)
 @given(payload=mutated())
 def test_a_mutated_payload_is_a_clean_row_or_nothing(warehouse: Warehouse, rows: Rows, payload: Any) -> None:
